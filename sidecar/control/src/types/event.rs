@@ -1,0 +1,73 @@
+//! Everything that happens, as it happens.
+
+use serde::{Deserialize, Serialize};
+use specta::Type;
+
+use super::{DeviceState, Knock, Phase};
+
+/// A numbered event of the daemon.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct EventItem {
+    /// Position in the daemon's life, from 1; give it as `after` to resume.
+    pub seq: u64,
+    /// When.
+    pub at: i64,
+    /// What.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// Something that happened. `..._changed` events carry no data: whoever shows it asks again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "short-lived values, one at a time")]
+pub enum Event {
+    /// Events were missed (the reader was away too long): ask for everything again.
+    Missed,
+    /// The status pill changed.
+    Phase {
+        /// The phase.
+        phase: Phase,
+        /// Why.
+        reason: String,
+    },
+    /// The saved networks changed.
+    NetworksChanged,
+    /// Members, their reachability or what they lend changed.
+    DevicesChanged,
+    /// One member came or went.
+    Device {
+        /// Its id.
+        device_id: String,
+        /// Its name.
+        name: String,
+        /// Whether it can be reached now.
+        state: DeviceState,
+        /// Why.
+        reason: String,
+    },
+    /// Engines or their state changed.
+    EnginesChanged,
+    /// The models that can be reached changed.
+    ModelsChanged,
+    /// Conversations changed.
+    ConversationsChanged,
+    /// Invites changed.
+    InvitesChanged,
+    /// A device knocks.
+    Knock {
+        /// The knock.
+        knock: Knock,
+    },
+    /// A knock is no longer waiting.
+    KnockEnded {
+        /// Its id.
+        id: String,
+        /// Name of the device that knocked.
+        device_name: String,
+        /// `approved`, `denied`, `expired` or `withdrawn`.
+        outcome: String,
+    },
+    /// The daemon is about to end.
+    Stopping,
+}

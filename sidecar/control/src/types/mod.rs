@@ -1,0 +1,19 @@
+//! The plain data of the contract, one file per area.
+
+mod chat;
+mod compute;
+mod conversation;
+mod device;
+mod doctor;
+mod event;
+mod network;
+mod status;
+
+pub use chat::*;
+pub use compute::*;
+pub use conversation::*;
+pub use device::*;
+pub use doctor::*;
+pub use event::*;
+pub use network::*;
+pub use status::*;
