@@ -1,0 +1,175 @@
+//! HTTP to engines: the two clients, and questions with bounded answers.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures_util::StreamExt as _;
+use reqwest::header::{CONTENT_TYPE, LOCATION};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
+use serde::de::DeserializeOwned;
+
+use crate::error::quotable;
+use crate::{ComputeError, EngineUrl, Secret};
+
+/// How long connecting may take.
+const CONNECT: Duration = Duration::from_secs(3);
+/// Largest answer to a question of ours, in bytes.
+const MAX_ANSWER: usize = 4 << 20;
+
+/// The clients engines are reached with.
+#[derive(Debug, Clone)]
+pub(crate) struct Clients {
+    /// For http. It never reuses a connection: llama-server promises keep-alive after a streamed answer and closes
+    /// all the same, so a reused connection fails in a quarter of all cases.
+    plain: Client,
+    /// For https, where a fresh connection costs two round trips and more. None when this system has no root
+    /// certificates to check a server with.
+    tls: Option<Client>,
+}
+
+impl Clients {
+    pub(crate) fn new() -> Result<Self, ComputeError> {
+        // The same provider iroh uses. It is there already when the daemon installed it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let base = || {
+            Client::builder()
+                .redirect(redirect::Policy::none())
+                .connect_timeout(CONNECT)
+                .tcp_nodelay(true)
+                .user_agent(concat!("myownmesh/", env!("CARGO_PKG_VERSION")))
+        };
+        let plain = base().no_proxy().pool_max_idle_per_host(0).tls_certs_only([]).build();
+        let plain = plain.map_err(|error| ComputeError::Setup {
+            what: "making an HTTP client".to_owned(),
+            cause: cause_of(&error),
+        })?;
+        let tls = base()
+            .build()
+            .inspect_err(|error| tracing::warn!(cause = cause_of(error), "engines on https cannot be reached"))
+            .ok();
+        Ok(Self { plain, tls })
+    }
+
+    /// The client for `url`.
+    pub(crate) fn for_url(&self, url: &EngineUrl) -> Result<Client, ComputeError> {
+        if !url.is_https() {
+            return Ok(self.plain.clone());
+        }
+        self.tls.clone().ok_or_else(|| ComputeError::Setup {
+            what: format!("reaching {url}"),
+            cause: "this system has no root certificates; install the package ca-certificates".to_owned(),
+        })
+    }
+
+    /// The client for engines on this machine.
+    pub(crate) fn plain(&self) -> Client {
+        self.plain.clone()
+    }
+}
+
+/// One engine to ask.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) client: Client,
+    pub(crate) url: EngineUrl,
+    pub(crate) key: Option<Secret>,
+    /// How long one question may take, its answer included.
+    pub(crate) limit: Duration,
+}
+
+impl Peer {
+    /// Asks `path` and reads the JSON answer.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ComputeError> {
+        let request = with_key(self.client.get(self.url.join(path)), self.key.as_ref());
+        let work = async {
+            let response = request.send().await.map_err(|error| send_error(&self.url, self.limit, &error))?;
+            let response = check(&self.url, self.key.is_some(), response)?;
+            self.json(path, response).await
+        };
+        let late = |_| ComputeError::Slow { url: self.url.clone(), after: self.limit };
+        tokio::time::timeout(self.limit, work).await.map_err(late)?
+    }
+
+    async fn json<T: DeserializeOwned>(&self, path: &str, response: Response) -> Result<T, ComputeError> {
+        if !response.status().is_success() {
+            let what = format!("it answers {path} with status {}", response.status().as_u16());
+            return Err(self.bad(what));
+        }
+        let mut stream = response.bytes_stream();
+        let mut body = BytesMut::new();
+        while let Some(piece) = stream.next().await {
+            let piece = piece.map_err(|error| broke_off(&self.url, &error))?;
+            if body.len() + piece.len() > MAX_ANSWER {
+                return Err(self.bad(format!("its answer to {path} is larger than {} MiB", MAX_ANSWER >> 20)));
+            }
+            body.extend_from_slice(&piece);
+        }
+        serde_json::from_slice(&body).map_err(|_| {
+            let begin = quotable(&String::from_utf8_lossy(&body[..body.len().min(40)]));
+            self.bad(format!("its answer to {path} is not the expected JSON (it begins with \"{begin}\")"))
+        })
+    }
+
+    fn bad(&self, what: String) -> ComputeError {
+        ComputeError::BadAnswer { url: self.url.clone(), what: format!("{what}. Check the address and the port") }
+    }
+}
+
+pub(crate) fn with_key(request: RequestBuilder, key: Option<&Secret>) -> RequestBuilder {
+    match key {
+        Some(key) => request.bearer_auth(key.expose()),
+        None => request,
+    }
+}
+
+/// Refuses what is no engine's answer at all: a redirect, a web page, a question for a key.
+pub(crate) fn check(url: &EngineUrl, has_key: bool, response: Response) -> Result<Response, ComputeError> {
+    let bad = |what: String| Err(ComputeError::BadAnswer { url: url.clone(), what });
+    let status = response.status();
+    if status.is_redirection() {
+        let to = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("elsewhere");
+        // Without the query, which may hold somebody's token.
+        let to = quotable(to.split(['?', '#']).next().unwrap_or_default());
+        return bad(format!("it redirects to {to}. Use the address the engine itself listens on"));
+    }
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        let url = url.clone();
+        return Err(if has_key { ComputeError::KeyRefused { url } } else { ComputeError::KeyNeeded { url } });
+    }
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if kind.starts_with("text/html") {
+        return bad(
+            "it sends a web page. Check the port: this may be the engine's page for people and not its API".to_owned()
+        );
+    }
+    Ok(response)
+}
+
+/// Why a request could not be sent.
+pub(crate) fn send_error(url: &EngineUrl, limit: Duration, error: &reqwest::Error) -> ComputeError {
+    if error.is_connect() {
+        return ComputeError::Unreachable { url: url.clone(), cause: cause_of(error) };
+    }
+    if error.is_timeout() {
+        return ComputeError::Slow { url: url.clone(), after: limit };
+    }
+    let what = format!("it does not speak HTTP as expected ({}). Check the port", cause_of(error));
+    ComputeError::BadAnswer { url: url.clone(), what }
+}
+
+/// The connection broke while an answer came.
+pub(crate) fn broke_off(url: &EngineUrl, error: &reqwest::Error) -> ComputeError {
+    ComputeError::BrokeOff { url: url.clone(), cause: cause_of(error) }
+}
+
+/// The innermost cause of an error, which is the part that tells people something, and never an address.
+fn cause_of(error: &reqwest::Error) -> String {
+    let mut cause = error.source();
+    let mut text = None;
+    while let Some(inner) = cause {
+        text = Some(inner.to_string());
+        cause = inner.source();
+    }
+    quotable(&text.unwrap_or_else(|| "no cause given".to_owned()))
+}

@@ -1,0 +1,165 @@
+//! The handle.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::Instrument as _;
+
+use crate::actor::{Actor, Message};
+use crate::builtin::Builtin;
+use crate::client::Clients;
+use crate::config::Tuning;
+use crate::forward::{RouteReply, Sent};
+use crate::{
+    ComputeConfig, ComputeError, ComputeSnapshot, EngineId, EngineInfo, EngineKind, EngineResponse, EngineSpec,
+    EngineUrl, OpenAiPath,
+};
+
+/// Messages that may wait for the actor, which answers each in microseconds.
+const INBOX: usize = 256;
+/// Where Ollama listens when it is not told otherwise.
+const OLLAMA: &str = "http://127.0.0.1:11434";
+
+/// A handle on all engines of this device; clones share them.
+///
+/// [`shutdown`](Self::shutdown) ends the built-in engine's children in order and waits for it. Dropping the last handle
+/// does the same without waiting.
+#[derive(Debug, Clone)]
+pub struct Compute {
+    inbox: mpsc::Sender<Message>,
+    snapshot: watch::Receiver<Arc<ComputeSnapshot>>,
+}
+
+impl Compute {
+    /// Starts. The models of the built-in engine are in the first snapshot; the state of other engines follows when
+    /// they have answered. A built-in engine without a binary is no error here: it is listed as failed, with the reason.
+    ///
+    /// # Errors
+    /// [`ComputeError::Setup`] when the run folder, a thread or an HTTP client cannot be made;
+    /// [`ComputeError::EngineExists`] when two engines have one id.
+    pub async fn start(config: ComputeConfig) -> Result<Self, ComputeError> {
+        let ollama = if config.discover_ollama { Some(EngineUrl::parse(OLLAMA)?) } else { None };
+        Self::start_with(config, ollama, Tuning::default()).await
+    }
+
+    pub(crate) async fn start_with(
+        config: ComputeConfig,
+        ollama: Option<EngineUrl>,
+        tuning: Tuning,
+    ) -> Result<Self, ComputeError> {
+        let clients = Clients::new()?;
+        let (inbox, messages) = mpsc::channel(INBOX);
+        let (events_in, events) = mpsc::channel(INBOX);
+        let (publish, snapshot) = watch::channel(Arc::new(ComputeSnapshot::default()));
+        let mut builtin = match config.builtin {
+            Some(config) => Some(Builtin::new(config, tuning, clients.plain(), events_in)?),
+            None => None,
+        };
+        if let Some(builtin) = &mut builtin {
+            let files = tokio::task::spawn_blocking(builtin.scanner()).await;
+            builtin.found(files.map_err(|error| ComputeError::Setup {
+                what: "reading the model folders".to_owned(),
+                cause: error.to_string(),
+            })?);
+        }
+        let mut actor = Actor::new(messages, events, publish, clients, tuning, builtin);
+        let mut ids = vec![EngineId::builtin()];
+        let added = config.engines.iter().any(|spec| Some(&spec.url) == ollama.as_ref());
+        for spec in config.engines {
+            if ids.contains(&spec.id) {
+                return Err(ComputeError::EngineExists { id: spec.id });
+            }
+            ids.push(spec.id.clone());
+            actor.insert(spec, false);
+        }
+        if let Some(url) = ollama.filter(|_| !added && !ids.contains(&EngineId::ollama())) {
+            let spec = EngineSpec { id: EngineId::ollama(), kind: Some(EngineKind::Ollama), url, key: None };
+            actor.insert(spec, true);
+        }
+        actor.publish();
+        tokio::spawn(actor.run().instrument(tracing::info_span!("compute")));
+        Ok(Self { inbox, snapshot })
+    }
+
+    /// Engines and models as they are now. Cheap.
+    pub fn snapshot(&self) -> Arc<ComputeSnapshot> {
+        self.snapshot.borrow().clone()
+    }
+
+    /// A receiver that changes whenever a reader of [`snapshot`](Self::snapshot) would see something else.
+    pub fn watch(&self) -> watch::Receiver<Arc<ComputeSnapshot>> {
+        self.snapshot.clone()
+    }
+
+    /// Adds an engine after it has answered once.
+    ///
+    /// # Errors
+    /// Why it cannot be used, when it does not answer like an engine within a few seconds;
+    /// [`ComputeError::EngineExists`] when its id or address is taken.
+    pub async fn add_engine(&self, spec: EngineSpec) -> Result<EngineInfo, ComputeError> {
+        self.ask(|reply| Message::Add { spec: Box::new(spec), reply }).await?
+    }
+
+    /// Forgets an engine. Answers that are under way go on.
+    ///
+    /// # Errors
+    /// [`ComputeError::EngineNotFound`]; [`ComputeError::BuiltinStays`] for the built-in one.
+    pub async fn remove_engine(&self, id: EngineId) -> Result<(), ComputeError> {
+        self.ask(|reply| Message::Remove { id, reply }).await?
+    }
+
+    /// Asks an engine now. For the built-in one: looks for its binary and models again and forgets failures, so that
+    /// a model that was given up is tried again by the next request.
+    ///
+    /// # Errors
+    /// Why it does not work; [`ComputeError::EngineNotFound`].
+    pub async fn test_engine(&self, id: EngineId) -> Result<EngineInfo, ComputeError> {
+        self.ask(|reply| Message::Test { id, reply }).await?
+    }
+
+    /// Asks every engine and reads the model folders now; returns when all have answered or were given up on.
+    /// Forgets failures of models, as [`test_engine`](Self::test_engine) does.
+    pub async fn refresh(&self) {
+        let (done, mut finished) = mpsc::channel(1);
+        if self.inbox.send(Message::Refresh { done }).await.is_ok() {
+            // Nothing is ever sent: the channel closes when the last task has let go of it.
+            finished.recv().await;
+        }
+    }
+
+    /// Forwards the body of an OpenAI request (valid JSON whose `model` is `model`) to the engine that has `model`,
+    /// loading it first if needed. Returns with the head of the answer. Dropping this future or the answer ends the
+    /// work in the engine.
+    ///
+    /// # Errors
+    /// [`ComputeError::ModelNotFound`], [`ComputeError::ModelFailed`], [`ComputeError::Unsupported`], or what is wrong
+    /// with the engine. A request the engine itself refuses is no error: its status and body are the answer.
+    pub async fn forward(&self, path: OpenAiPath, model: &str, body: Bytes) -> Result<EngineResponse, ComputeError> {
+        let wants_embedding = path == OpenAiPath::Embeddings;
+        let mut again = true;
+        loop {
+            let route = |reply| Message::Route { model: model.to_owned(), wants_embedding, reply: RouteReply(reply) };
+            let target = self.ask(route).await??;
+            match target.send(path, body.clone()).await? {
+                Sent::Answer(answer) => return Ok(answer),
+                // It died with nothing to do, a moment before; the next route waits for its successor.
+                Sent::ChildGone(_) if again => again = false,
+                Sent::ChildGone(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Ends the children (SIGTERM, then SIGKILL) and returns when they are gone: under 2 s. Requests that wait are
+    /// answered with [`ComputeError::Stopping`]. Calling it on a second handle returns at once.
+    pub async fn shutdown(self) {
+        // An error means that the actor has ended already.
+        let _ = self.ask(|reply| Message::Shutdown { reply }).await;
+    }
+
+    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, ComputeError> {
+        let (reply, answer) = oneshot::channel();
+        self.inbox.send(message(reply)).await.map_err(|_| ComputeError::Stopping)?;
+        answer.await.map_err(|_| ComputeError::Stopping)
+    }
+}

@@ -1,0 +1,159 @@
+//! Sends one request to the engine that has the model, and streams the answer back.
+//!
+//! All of it runs in the caller's future: dropping the future or the [`EngineResponse`] closes the connection, which
+//! is how engines learn that nobody waits any more.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::builtin::ExitWatch;
+use crate::client::{broke_off, check, send_error, with_key};
+use crate::{ComputeError, EngineId, EngineUrl, Secret};
+
+/// How long the end of a child may take to be known after its connection broke.
+const EXIT_KNOWN: Duration = Duration::from_millis(1500);
+/// Headers of an engine's answer that are handed on. An allow list: llama-server, for one, sends headers that open
+/// its answers to web pages of any origin.
+const PASSED: [HeaderName; 4] = [CONTENT_TYPE, CACHE_CONTROL, RETRY_AFTER, HeaderName::from_static("x-request-id")];
+
+/// The routes of OpenAI's HTTP API that engines serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OpenAiPath {
+    /// `/v1/chat/completions`
+    ChatCompletions,
+    /// `/v1/completions`
+    Completions,
+    /// `/v1/embeddings`
+    Embeddings,
+}
+
+impl OpenAiPath {
+    /// The path, with its leading slash.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "/v1/chat/completions",
+            Self::Completions => "/v1/completions",
+            Self::Embeddings => "/v1/embeddings",
+        }
+    }
+}
+
+/// The pieces of an answer as they come. After an error nothing more comes.
+pub type EngineBody = BoxStream<'static, Result<Bytes, ComputeError>>;
+
+/// An engine's answer. Dropping it ends the work in the engine.
+pub struct EngineResponse {
+    /// The engine's status; engines report a bad request of the caller this way, with a JSON body.
+    pub status: StatusCode,
+    /// Content type and the few other headers worth handing on.
+    pub headers: HeaderMap,
+    /// The body, as it comes.
+    pub body: EngineBody,
+    /// The model that answers.
+    pub model: String,
+    /// The engine it runs on.
+    pub engine: EngineId,
+}
+
+impl fmt::Debug for EngineResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineResponse")
+            .field("status", &self.status)
+            .field("model", &self.model)
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The way to a model, handed out by the actor.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) engine: EngineId,
+    pub(crate) model: String,
+    pub(crate) url: EngineUrl,
+    pub(crate) key: Option<Secret>,
+    pub(crate) client: reqwest::Client,
+    /// For a child of ours: tells how it ended.
+    pub(crate) ended: Option<ExitWatch>,
+}
+
+/// Where the actor sends a [`Target`]. The receiver may be gone: the request was cancelled.
+pub(crate) struct RouteReply(pub(crate) oneshot::Sender<Result<Target, ComputeError>>);
+
+impl RouteReply {
+    pub(crate) fn send(self, answer: Result<Target, ComputeError>) {
+        // A cancelled request needs no answer.
+        let _ = self.0.send(answer);
+    }
+}
+
+/// How sending went.
+pub(crate) enum Sent {
+    /// The engine answers.
+    Answer(EngineResponse),
+    /// A child of ours had ended before it could take the request: worth another try.
+    ChildGone(ComputeError),
+}
+
+impl Target {
+    /// Sends the request and waits for the head of the answer.
+    pub(crate) async fn send(self, path: OpenAiPath, body: Bytes) -> Result<Sent, ComputeError> {
+        let request = self.client.post(self.url.join(path.as_str())).header(CONTENT_TYPE, "application/json");
+        let response = match with_key(request, self.key.as_ref()).body(body).send().await {
+            Ok(response) => response,
+            Err(error) if self.ended.is_some() => {
+                let gone = error.is_connect();
+                let told = self.explain(&error).await;
+                return if gone { Ok(Sent::ChildGone(told)) } else { Err(told) };
+            }
+            Err(error) => return Err(send_error(&self.url, Duration::ZERO, &error)),
+        };
+        let response = check(&self.url, self.key.is_some(), response)?;
+        let (status, mut headers) = (response.status(), HeaderMap::new());
+        for name in PASSED {
+            if let Some(value) = response.headers().get(&name) {
+                headers.insert(name, value.clone());
+            }
+        }
+        let (model, engine) = (self.model.clone(), self.engine.clone());
+        Ok(Sent::Answer(EngineResponse { status, headers, body: self.stream(response), model, engine }))
+    }
+
+    fn stream(self, response: reqwest::Response) -> EngineBody {
+        let target = Arc::new(self);
+        let pieces = response.bytes_stream().then(move |piece| {
+            let target = target.clone();
+            async move {
+                match piece {
+                    Ok(bytes) => Ok(bytes),
+                    Err(error) => Err(target.explain(&error).await),
+                }
+            }
+        });
+        pieces.boxed()
+    }
+
+    /// Why the connection broke: for a child of ours how it ended, else what the connection says.
+    async fn explain(&self, error: &reqwest::Error) -> ComputeError {
+        let Some(mut ended) = self.ended.clone() else { return broke_off(&self.url, error) };
+        let report = match timeout(EXIT_KNOWN, ended.wait_for(Option::is_some)).await {
+            Ok(Ok(report)) => report.clone(),
+            Ok(Err(_)) | Err(_) => None,
+        };
+        match report {
+            Some(report) => {
+                ComputeError::Died { model: self.model.clone(), cause: report.cause.clone(), tail: report.tail.clone() }
+            }
+            None => broke_off(&self.url, error),
+        }
+    }
+}
