@@ -1,0 +1,34 @@
+//! What the UI can ask: one file per control area, one line per command.
+//!
+//! Each command has the name, the parameters and the types of its method in `myownmesh_control::api::ControlApi`, and
+//! delegates to the generated client; a wrong type does not compile. Streams and the shell's own commands are in
+//! [`stream`] and [`shell`].
+
+/// Turns `name(parameter: Type) -> Answer` into a typed Tauri command that asks the daemon.
+macro_rules! delegate {
+    ($($(#[$doc:meta])* $name:ident($($parameter:ident: $type:ty),* $(,)?) -> $answer:ty;)+) => {$(
+        $(#[$doc])*
+        #[tauri::command]
+        #[specta::specta]
+        pub async fn $name(
+            daemon: tauri::State<'_, $crate::daemon::Daemon>,
+            $($parameter: $type,)*
+        ) -> Result<$answer, myownmesh_control::error::ControlError> {
+            use myownmesh_control::api::ControlApiClient;
+            Ok(daemon.client()?.$name($($parameter),*).await?)
+        }
+    )+};
+}
+
+pub mod chat;
+pub mod compute;
+pub mod conversation;
+pub mod device;
+pub mod doctor;
+pub mod invite;
+pub mod join;
+pub mod knock;
+pub mod network;
+pub mod shell;
+pub mod status;
+pub mod stream;

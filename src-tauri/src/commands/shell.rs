@@ -1,0 +1,59 @@
+//! What the shell itself answers.
+
+use myownmesh_control::error::{ControlError, ErrorCode};
+use tauri::{AppHandle, State};
+use tauri_plugin_shell::ShellExt;
+
+use crate::daemon::{Daemon, ShellState};
+
+/// Whether the daemon is attached, and if not, why. Changes arrive as `shell-state`.
+#[tauri::command]
+#[specta::specta]
+#[expect(clippy::needless_pass_by_value, reason = "Tauri hands its arguments over by value")]
+pub fn shell_state(daemon: State<'_, Daemon>) -> ShellState {
+    daemon.state()
+}
+
+/// Ends the daemon of this home, whoever started it, and starts the app's own. `api_port` 0 lets it pick a free port for
+/// the local API, for when the usual one is taken. What follows arrives as `shell-state`.
+#[tauri::command]
+#[specta::specta]
+pub async fn daemon_restart(daemon: State<'_, Daemon>, api_port: Option<u16>) -> Result<(), ControlError> {
+    daemon.restart(api_port).await
+}
+
+/// Opens a web or mail address in the system's own program; the window itself never leaves the app.
+#[tauri::command]
+#[specta::specta]
+#[expect(clippy::needless_pass_by_value, reason = "Tauri hands its arguments over by value")]
+pub fn open_link(app: AppHandle, url: String) -> Result<(), ControlError> {
+    if !is_outside_link(&url) {
+        let message = "Only web and mail addresses are opened. Copy the address to open it yourself.";
+        return Err(ControlError::new(ErrorCode::InvalidArgument, message));
+    }
+    #[expect(deprecated, reason = "its successor is a plugin of its own, for this one call")]
+    app.shell().open(url, None).map_err(|error| {
+        ControlError::new(ErrorCode::Internal, format!("The address could not be opened: {error}. Copy it instead."))
+    })
+}
+
+/// A model wrote the address: it must never start a program or read a file.
+fn is_outside_link(url: &str) -> bool {
+    let scheme = url.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
+    matches!(scheme.as_deref(), Some("https" | "http" | "mailto"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_outside_link;
+
+    #[test]
+    fn only_web_and_mail_links_leave_the_app() {
+        for url in ["https://example.org/a?b#c", "HTTP://example.org", "mailto:sam@example.org"] {
+            assert!(is_outside_link(url), "{url}");
+        }
+        for url in ["", "file:///etc/passwd", "javascript:alert(1)", "/usr/bin/true", "smb://desk/share", "-e true"] {
+            assert!(!is_outside_link(url), "{url}");
+        }
+    }
+}

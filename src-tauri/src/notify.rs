@@ -1,0 +1,64 @@
+//! A system notification when a device knocks and the person looks elsewhere. A click on it brings the window up, where
+//! the knock card waits.
+
+use myownmesh_control::api::ControlApiClient;
+use myownmesh_control::client::ControlClient;
+use myownmesh_control::types::{Event, Knock};
+use tauri::AppHandle;
+use tauri_plugin_notification::NotificationExt;
+
+use crate::daemon::Daemon;
+use crate::window;
+
+/// Watches the knocks of whichever daemon is attached, for as long as the app runs.
+pub fn watch_knocks(app: AppHandle, daemon: Daemon) {
+    let opener = app.clone();
+    let clicks = app.notification().on_action(move |_| window::show(&opener));
+    if let Err(error) = clicks {
+        tracing::warn!("a click on a notification will not open the window: {error}");
+    }
+    tauri::async_runtime::spawn(async move {
+        let mut clients = daemon.clients();
+        while clients.changed().await.is_ok() {
+            let client = clients.borrow_and_update().clone();
+            let Some(client) = client else { continue };
+            tokio::select! {
+                () = follow(&app, &client) => {}
+                _ = client.on_disconnect() => {}
+            }
+        }
+    });
+}
+
+async fn follow(app: &AppHandle, client: &ControlClient) {
+    let mut after = 0;
+    while client.is_connected() {
+        let mut events = match client.events(after).await {
+            Ok(events) => events,
+            Err(error) => {
+                tracing::warn!("knocks will not be announced: {error}");
+                return;
+            }
+        };
+        while let Some(Ok(item)) = events.next().await {
+            after = item.seq;
+            if let Event::Knock { knock } = item.event
+                && !window::is_focused(app)
+            {
+                announce(app, &knock);
+            }
+        }
+    }
+}
+
+fn announce(app: &AppHandle, knock: &Knock) {
+    let shown = app
+        .notification()
+        .builder()
+        .title(format!("{} wants to join {}", knock.device_name, knock.network))
+        .body("Open MyOwnLLM to compare the code and answer.")
+        .show();
+    if let Err(error) = shown {
+        tracing::warn!("a knock could not be announced: {error}");
+    }
+}
