@@ -1,0 +1,488 @@
+//! The words and flags of the command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use myownmesh::serve::RelayChoice;
+use myownmesh_control::types::{Accepting, EngineKind, Role};
+use serde::de::DeserializeOwned;
+
+use super::units::parse_duration;
+
+/// Your devices as one private pool of AI: the daemon and its command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "myownmesh",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    after_help = "Examples:\n  \
+        myownmesh serve                               run the daemon\n  \
+        myownmesh network create Home                 found a network\n  \
+        myownmesh invite                              make a link for the next device\n  \
+        myownmesh join myownllm://join/... --wait 300 knock from that device\n  \
+        myownmesh chat \"Hello\" --via Desk             ask a model on another device\n\n\
+        Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no daemon is running."
+)]
+pub(crate) struct Cli {
+    /// Folder of this device; else MYOWNMESH_HOME, else the platform's data folder.
+    #[arg(long, global = true, value_name = "DIR", value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
+    pub(crate) home: Option<PathBuf>,
+    /// Print JSON: one document, or one per line for commands that stream.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the daemon in the foreground; Ctrl-C or SIGTERM ends it cleanly.
+    #[command(after_help = "Examples:\n  myownmesh serve\n  myownmesh serve --api-port 0 --listen 127.0.0.1:0 --json")]
+    Serve(ServeArgs),
+    /// Show the daemon, the active network, its phase and why.
+    Status,
+    /// Found, list, inspect, switch, leave, forget or rename networks.
+    #[command(subcommand)]
+    Network(NetworkAction),
+    /// Make a link that lets another device find the active network; list or revoke such links.
+    #[command(after_help = "Examples:\n  myownmesh invite\n  myownmesh invite --approved --uses 3 --expires 7d\n  \
+                            myownmesh invite revoke 7f3a")]
+    Invite(InviteArgs),
+    /// Knock at the network an invite leads to, or enter on a pre-approved one.
+    #[command(after_help = "Example:\n  myownmesh join myownllm://join/... --wait 300")]
+    Join(JoinArgs),
+    /// List knocks that wait for a decision.
+    Knocks,
+    /// Admit a knocking device, after comparing the codes on both screens.
+    #[command(after_help = "Example:\n  myownmesh approve Laptop --code 7K2M9Q")]
+    Approve(ApproveArgs),
+    /// Turn a knocking device down.
+    #[command(after_help = "Example:\n  myownmesh deny Laptop --reason \"Not today\"")]
+    Deny(DenyArgs),
+    /// List the members of the active network, how they are reached and what they lend.
+    Devices,
+    /// Show, remove or change one member, or name this device.
+    #[command(subcommand)]
+    Device(DeviceAction),
+    /// Show or set whether this device serves the others.
+    #[command(after_help = "Examples:\n  myownmesh accepting\n  myownmesh accepting busy")]
+    Accepting(AcceptingArgs),
+    /// List the local compute backends.
+    Engines,
+    /// Add, remove or test a local compute backend.
+    #[command(subcommand)]
+    Engine(EngineAction),
+    /// List every model that can be reached now, here and on other devices.
+    Models,
+    /// Ask a model and stream its answer; Ctrl-C cancels it where it runs.
+    #[command(
+        after_help = "Examples:\n  myownmesh chat \"What can you do?\"\n  myownmesh chat \"Hello\" --via Desk\n  \
+                            git diff | myownmesh chat - --system \"Review this change.\""
+    )]
+    Chat(ChatArgs),
+    /// List, make, show, rename, delete or restore conversations of the active network.
+    #[command(subcommand)]
+    Conversation(ConversationAction),
+    /// Print everything that happens, as it happens.
+    Events,
+    /// Check step by step what works and what does not, with cause and fix.
+    #[command(after_help = "Examples:\n  myownmesh doctor\n  myownmesh doctor Desk")]
+    Doctor(DoctorArgs),
+    /// Ask the daemon to finish and exit.
+    Stop,
+}
+
+/// Flags of `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Port of the local API on 127.0.0.1, 1473 when not given; 0 picks a free one.
+    #[arg(long, value_name = "N")]
+    pub(crate) api_port: Option<u16>,
+    /// Address for other devices; port 0 picks a free one.
+    #[arg(long, value_name = "IP:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Relay for devices that cannot reach each other directly, or `none`.
+    #[arg(long, value_name = "URL|none")]
+    pub(crate) relay: Option<RelayChoice>,
+    /// Do not look for devices on the local network.
+    #[arg(long)]
+    pub(crate) no_mdns: bool,
+    /// Use this OpenAI-compatible or Ollama engine as well. Can be given more than once.
+    #[arg(long = "engine", value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) engines: Vec<String>,
+    /// Do not start the built-in engine.
+    #[arg(long)]
+    pub(crate) no_builtin_engine: bool,
+    /// Name of this device as others see it.
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) device_name: Option<String>,
+    /// Port of the WebSocket bridge that a browser uses during development.
+    #[cfg(debug_assertions)]
+    #[arg(long, value_name = "N", hide = true)]
+    pub(crate) bridge_port: Option<u16>,
+}
+
+/// What `network` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NetworkAction {
+    /// Found a network and make it the active one.
+    Create {
+        /// Its name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+        /// Only owners and managers may admit devices.
+        #[arg(long)]
+        closed: bool,
+    },
+    /// List the saved networks.
+    List,
+    /// Show one network; the active one when no name is given.
+    Show {
+        /// Name or id.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        name: Option<String>,
+    },
+    /// Make a saved network the active one.
+    Use {
+        /// Name or id.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+    },
+    /// Leave the active network; it stays saved.
+    Leave,
+    /// End this device's membership in a network and delete what it kept of it.
+    Forget {
+        /// Name or id.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+    },
+    /// Rename a network for all its members.
+    Rename {
+        /// Name or id now.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+        /// New name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        new: String,
+    },
+}
+
+/// Flags and actions of `invite`.
+#[derive(Debug, Args)]
+pub(crate) struct InviteArgs {
+    #[command(flatten)]
+    pub(crate) options: InviteFlags,
+    #[command(subcommand)]
+    pub(crate) action: Option<InviteAction>,
+}
+
+/// What the new invite should be.
+#[derive(Debug, Default, PartialEq, Args)]
+pub(crate) struct InviteFlags {
+    /// Also admit: whoever holds the link needs no approval.
+    #[arg(long)]
+    pub(crate) approved: bool,
+    /// Role of the devices it admits.
+    #[arg(long, requires = "approved", value_parser = word::<Role>(&ROLES))]
+    pub(crate) role: Option<Role>,
+    /// How many devices it admits.
+    #[arg(long, value_name = "N", requires = "approved", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) uses: Option<u32>,
+    /// How long it works, for example 30s, 15m, 24h or 7d; a day when not given.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) expires: Option<u32>,
+}
+
+/// What `invite` does besides making one.
+#[derive(Debug, Subcommand)]
+pub(crate) enum InviteAction {
+    /// List the invites that still work.
+    List,
+    /// End an invite.
+    Revoke {
+        /// Its id, or a unique prefix of it.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        id: String,
+    },
+}
+
+/// Arguments of `join`.
+#[derive(Debug, Args)]
+pub(crate) struct JoinArgs {
+    /// The link, `myownllm://join/...`.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) invite: String,
+    /// Follow the knock to its end, for at most this many seconds.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) wait: Option<u32>,
+}
+
+/// Arguments of `approve`.
+#[derive(Debug, Args)]
+pub(crate) struct ApproveArgs {
+    /// The knock: its id, a unique prefix of it, or the name of the device.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) knock: String,
+    /// Role of the new member.
+    #[arg(long, value_parser = word::<Role>(&ROLES))]
+    pub(crate) role: Option<Role>,
+    /// Refuse unless the knock carries this code.
+    #[arg(long)]
+    pub(crate) code: Option<String>,
+}
+
+/// Arguments of `deny`.
+#[derive(Debug, Args)]
+pub(crate) struct DenyArgs {
+    /// The knock: its id, a unique prefix of it, or the name of the device.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) knock: String,
+    /// What the other screen will read.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+}
+
+/// What `device` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeviceAction {
+    /// Show one member.
+    Show {
+        /// Id, unique prefix of it, or name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        device: String,
+    },
+    /// Remove a member; its running work ends at once.
+    Remove {
+        /// Id, unique prefix of it, or name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        device: String,
+    },
+    /// Change a member's role.
+    Role {
+        /// Id, unique prefix of it, or name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        device: String,
+        /// The new role.
+        #[arg(value_parser = word::<Role>(&ROLES))]
+        role: Role,
+    },
+    /// Name this device.
+    Name {
+        /// The new name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+    },
+}
+
+/// Arguments of `accepting`.
+#[derive(Debug, Args)]
+pub(crate) struct AcceptingArgs {
+    /// Serve all, one request of others at a time, or nobody else; shown when not given.
+    #[arg(value_parser = word::<Accepting>(&["available", "limited", "busy"]))]
+    pub(crate) policy: Option<Accepting>,
+}
+
+/// What `engine` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EngineAction {
+    /// Add an engine after asking it who it is.
+    #[command(after_help = "Examples:\n  myownmesh engine add http://127.0.0.1:11434\n  \
+                            myownmesh engine add https://api.example.com/v1 --key-stdin < key.txt")]
+    Add {
+        /// Its base URL, with or without /v1.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        url: String,
+        /// What it speaks; found out when not given.
+        #[arg(long, value_parser = word::<EngineKind>(&["ollama", "openai", "llama-server"]))]
+        kind: Option<EngineKind>,
+        /// Read its key from standard input, so that it shows in no list of processes.
+        #[arg(long)]
+        key_stdin: bool,
+    },
+    /// Remove an engine.
+    Remove {
+        /// Its id.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        id: String,
+    },
+    /// Ask an engine again and show what it says.
+    Test {
+        /// Its id.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        id: String,
+    },
+}
+
+/// Arguments of `chat`.
+#[derive(Debug, Args)]
+pub(crate) struct ChatArgs {
+    /// What to ask; `-` reads it from standard input.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) prompt: String,
+    /// Where it runs.
+    #[arg(long, value_name = "auto|local|DEVICE", default_value = "auto", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) via: String,
+    /// Model to ask; the best one on the route when not given.
+    #[arg(long, value_name = "M", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) model: Option<String>,
+    /// What the model is told before the question.
+    #[arg(long, value_name = "S")]
+    pub(crate) system: Option<String>,
+    /// Most tokens to answer with.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_tokens: Option<u32>,
+    /// Sampling temperature, 0 to 2.
+    #[arg(long, value_name = "T", value_parser = temperature)]
+    pub(crate) temperature: Option<f32>,
+    /// Conversation to continue and to keep question and answer in.
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) conversation: Option<String>,
+}
+
+/// What `conversation` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConversationAction {
+    /// List conversations, newest first.
+    List {
+        /// Only those with this text in their title or messages.
+        search: Option<String>,
+    },
+    /// Make an empty conversation, to use with `chat --conversation`.
+    Create,
+    /// Show a conversation with its messages.
+    Show {
+        /// Its id, or a unique prefix of it.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        id: String,
+    },
+    /// Rename a conversation.
+    Rename {
+        /// Its id, or a unique prefix of it.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        id: String,
+        /// The new title.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        title: String,
+    },
+    /// Delete a conversation; `restore` brings it back within 30 days.
+    Delete {
+        /// Its id, or a unique prefix of it.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        id: String,
+    },
+    /// Undo a deletion.
+    Restore {
+        /// Its id.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        id: String,
+    },
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Member to check the way to; this device when not given.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) device: Option<String>,
+}
+
+const ROLES: [&str; 3] = ["owner", "manager", "member"];
+
+/// A parser for one of `words`, which are the names the contract gives the values of `T`.
+fn word<T>(words: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(words).try_map(|word| serde_json::from_value::<T>(serde_json::Value::String(word)))
+}
+
+fn temperature(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if (0.0..=2.0).contains(&value) => Ok(value),
+        _ => Err("it is a number from 0 to 2, for example 0.7".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("myownmesh").chain(line.split(' ')))
+    }
+
+    #[test]
+    fn the_definitions_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_says_what_it_does() {
+        fn check(command: &clap::Command) {
+            for sub in command.get_subcommands() {
+                assert!(sub.get_about().is_some(), "{} has no description", sub.get_name());
+                check(sub);
+            }
+        }
+        check(&Cli::command());
+    }
+
+    #[test]
+    fn json_and_home_stand_before_or_after_the_command() {
+        for line in ["--json --home /h status", "status --json --home /h", "--home /h status --json"] {
+            let cli = parse(line).expect(line);
+            assert!(cli.json, "{line}");
+            assert_eq!(cli.home, Some(PathBuf::from("/h")), "{line}");
+        }
+        assert!(parse("invite list --json").expect("a listing").json);
+        assert!(parse("invite --json list").expect("a listing").json);
+    }
+
+    #[test]
+    fn every_line_of_the_contract_parses() {
+        let lines = "serve --api-port 0 --listen 127.0.0.1:0 --relay none --no-mdns --engine http://a --engine http://b \
+                     --no-builtin-engine --device-name Desk\nstatus\nnetwork create Home --closed\nnetwork list\n\
+                     network show\nnetwork show Home\nnetwork use Home\nnetwork leave\nnetwork forget Home\n\
+                     network rename Home Lab\ninvite\ninvite --approved --role member --uses 3 --expires 24h\n\
+                     invite list\ninvite revoke 1a\njoin myownllm://join/x --wait 5\nknocks\n\
+                     approve k --role member --code ABC123\ndeny k --reason no\ndevices\ndevice show D\n\
+                     device remove D\ndevice role D manager\ndevice name D\naccepting\naccepting limited\nengines\n\
+                     engine add http://x --kind llama-server --key-stdin\nengine remove e\nengine test e\nmodels\n\
+                     chat hi --via local --model m --system s --max-tokens 5 --temperature 0.5 --conversation c\n\
+                     events\ndoctor\ndoctor D\nstop\nconversation list\nconversation show c";
+        for line in lines.lines() {
+            assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
+        }
+    }
+
+    #[test]
+    fn wrong_values_are_refused() {
+        let lines = [
+            "serve --api-port 65536",
+            "serve --listen nowhere",
+            "serve --relay ftp://x",
+            "invite --uses 0 --approved",
+            "invite --uses 2",
+            "invite --expires tomorrow",
+            "join x --wait 0",
+            "accepting maybe",
+            "device role D king",
+            "engine add u --kind other",
+            "chat hi --temperature 3",
+            "chat hi --temperature NaN",
+            "chat hi --max-tokens 0",
+            "prompt list",
+            "",
+        ];
+        for line in lines {
+            assert!(parse(line).is_err(), "{line:?} was accepted");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! `events`: everything that happens, as it happens.
+
+use std::ops::ControlFlow;
+
+use myownmesh_control::api::ControlApiClient;
+use myownmesh_control::types::{DeviceState, Event, EventItem};
+
+use super::Context;
+use super::output::{Failure, INTERRUPTED, printable};
+use super::signals::interrupted;
+use super::status::phase_word;
+use super::stream::follow;
+
+/// Prints events until the daemon ends or the person interrupts.
+pub(super) async fn run(context: &Context) -> Result<(), Failure> {
+    let client = context.connect().await?;
+    let out = context.out;
+    let items = follow(
+        &client,
+        async |after| client.events(after).await,
+        |item: &EventItem| item.seq,
+        |item| {
+            if out.is_json() {
+                out.json_line(&item)?
+            } else {
+                out.line(&sentence(&item.event))?
+            }
+            Ok(if item.event == Event::Stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        },
+    );
+    tokio::select! {
+        result = items => result,
+        () = interrupted() => Err(Failure::Reported(INTERRUPTED)),
+    }
+}
+
+fn sentence(event: &Event) -> String {
+    let text = match event {
+        Event::Missed => "Some events were missed.".to_owned(),
+        Event::Phase { phase, reason } => format!("Phase: {}. {reason}", phase_word(*phase).0),
+        Event::NetworksChanged => "Networks changed.".to_owned(),
+        Event::DevicesChanged => "Devices changed.".to_owned(),
+        Event::Device { name, state, reason, .. } => {
+            let state = match state {
+                DeviceState::Online => "online",
+                DeviceState::Connecting => "being reached",
+                DeviceState::Away => "away",
+            };
+            format!("{name} is {state}. {reason}")
+        }
+        Event::EnginesChanged => "Engines changed.".to_owned(),
+        Event::ModelsChanged => "Models changed.".to_owned(),
+        Event::ConversationsChanged => "Conversations changed.".to_owned(),
+        Event::InvitesChanged => "Invites changed.".to_owned(),
+        Event::Knock { knock } => {
+            format!("{} ({}) knocks with the code {}.", knock.device_name, knock.os, knock.code)
+        }
+        Event::KnockEnded { device_name, outcome, .. } => format!("The knock of {device_name} was {outcome}."),
+        Event::Stopping => "The daemon is ending.".to_owned(),
+    };
+    printable(&text).replace('\n', " ")
+}

@@ -1,0 +1,106 @@
+//! Durations, sizes and times: read from the command line, and written for a person.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Reads a duration such as `30s`, `15m`, `24h` or `7d` and gives seconds.
+///
+/// # Errors
+/// A sentence that says what is expected.
+pub(crate) fn parse_duration(text: &str) -> Result<u32, String> {
+    let expected = || "write a whole number and a unit, for example 30s, 15m, 24h or 7d".to_owned();
+    let unit = match text.chars().last() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 3_600,
+        Some('d') => 86_400,
+        _ => return Err(expected()),
+    };
+    let digits = &text[..text.len() - 1];
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(expected());
+    }
+    let count: u32 = digits.parse().map_err(|_| "that is too long".to_owned())?;
+    match count.checked_mul(unit) {
+        Some(0) => Err("it must be longer than nothing".to_owned()),
+        Some(seconds) => Ok(seconds),
+        None => Err("that is too long".to_owned()),
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+pub(crate) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// `at` seen from `now`, both in milliseconds since the Unix epoch: `in 5 min`, `3 h ago`, `now`.
+pub(crate) fn relative(at: i64, now: i64) -> String {
+    let apart = at.saturating_sub(now);
+    let seconds = apart.unsigned_abs() / 1_000;
+    let (count, unit) = match seconds {
+        0..60 => (seconds, "s"),
+        60..3_600 => (seconds / 60, "min"),
+        3_600..172_800 => (seconds / 3_600, "h"),
+        _ => (seconds / 86_400, "days"),
+    };
+    match (count, apart > 0) {
+        (0, _) => "now".to_owned(),
+        (_, true) => format!("in {count} {unit}"),
+        (_, false) => format!("{count} {unit} ago"),
+    }
+}
+
+/// A size in bytes with a decimal unit, for example `2.0 MB`.
+#[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if bytes < 1_000 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1_000.0;
+    let mut unit = 0;
+    while value >= 999.95 && unit + 1 < UNITS.len() {
+        value /= 1_000.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_number_and_a_unit() {
+        assert_eq!(parse_duration("30s"), Ok(30));
+        assert_eq!(parse_duration("15m"), Ok(900));
+        assert_eq!(parse_duration("24h"), Ok(86_400));
+        assert_eq!(parse_duration("7d"), Ok(604_800));
+    }
+
+    #[test]
+    fn anything_else_is_not_a_duration() {
+        for text in ["", "s", "5", "5 m", "-5m", "+5m", "1.5h", "5w", "٣d", "5µ", "0s", "99999999999d", "4294967295h"]
+        {
+            assert!(parse_duration(text).is_err(), "{text:?} was taken for a duration");
+        }
+    }
+
+    #[test]
+    fn times_are_told_from_now() {
+        assert_eq!(relative(0, 400), "now");
+        assert_eq!(relative(0, 5_000), "5 s ago");
+        assert_eq!(relative(300_000, 0), "in 5 min");
+        assert_eq!(relative(86_400_000, 0), "in 24 h");
+        assert_eq!(relative(0, 259_200_000), "3 days ago");
+        assert_eq!(relative(i64::MIN, i64::MAX), "106751991167 days ago");
+    }
+
+    #[test]
+    fn sizes_have_one_decimal() {
+        assert_eq!(size(999), "999 B");
+        assert_eq!(size(2_000_000), "2.0 MB");
+        assert_eq!(size(999_950), "1.0 MB");
+        assert_eq!(size(u64::MAX), "18446744.1 TB");
+    }
+}
