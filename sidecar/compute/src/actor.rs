@@ -122,8 +122,7 @@ impl Actor {
                     }
                 }
                 message = self.inbox.recv() => match message {
-                    Some(Message::Shutdown { reply }) => break Some(reply),
-                    Some(message) => self.handle(message),
+                    Some(message) => if let Some(reply) = self.handle(message) { break Some(reply) },
                     None => break None,
                 },
                 Some(done) = self.tasks.join_next() => match done {
@@ -155,7 +154,8 @@ impl Actor {
         }
     }
 
-    fn handle(&mut self, message: Message) {
+    /// Deals with a message; one that asks for the end is handed back.
+    fn handle(&mut self, message: Message) -> Option<oneshot::Sender<()>> {
         match message {
             Message::Route { model, wants_embedding, reply } => self.route(&model, wants_embedding, reply),
             Message::Add { spec, reply } => self.add(spec, reply),
@@ -165,8 +165,9 @@ impl Actor {
             }
             Message::Test { id, reply } => self.test(id, reply),
             Message::Refresh { done } => self.refresh(&done),
-            Message::Shutdown { .. } => unreachable!("the run loop takes it"),
+            Message::Shutdown { reply } => return Some(reply),
         }
+        None
     }
 
     fn route(&mut self, model: &str, wants_embedding: bool, reply: RouteReply) {
@@ -319,14 +320,7 @@ impl Actor {
         }
         builtin.found(files);
         if let Waiter::Tests(reply) = waiter {
-            let info = builtin.info();
-            let failed = info.state == EngineState::Failed;
-            let _ = reply.send(match info.reason.clone() {
-                Some(reason) if failed => {
-                    Err(ComputeError::Setup { what: "running llama-server".to_owned(), cause: reason })
-                }
-                _ => Ok(info),
-            });
+            let _ = reply.send(builtin.check().map(|()| builtin.info()));
         }
     }
 

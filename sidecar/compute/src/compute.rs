@@ -163,3 +163,6 @@ impl Compute {
         answer.await.map_err(|_| ComputeError::Stopping)
     }
 }
+
+#[cfg(test)]
+mod tests;

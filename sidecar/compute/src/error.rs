@@ -238,5 +238,11 @@ fn tail_text(tail: &[String]) -> String {
 
 /// Text from outside, cut to 80 characters and without control characters, fit for an error message.
 pub(crate) fn quotable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(80).collect()
+    text.chars().filter(|c| !hides(*c)).take(80).collect()
+}
+
+/// Whether a character acts on the text around it and is not seen itself: control, direction and zero-width characters.
+pub(crate) fn hides(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

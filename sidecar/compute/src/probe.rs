@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::client::Peer;
+use crate::error::hides;
 use crate::{ComputeError, EngineId, EngineKind, ModelInfo, ModelState, Purpose};
 
 /// Most models that are listed of one engine.
@@ -122,7 +123,7 @@ async fn open_ai(peer: &Peer, id: &EngineId, kind: Option<EngineKind>) -> Result
 }
 
 fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.len() <= MAX_NAME && !name.chars().any(char::is_control)
+    !name.is_empty() && name.len() <= MAX_NAME && !name.chars().any(hides)
 }
 
 fn listed(

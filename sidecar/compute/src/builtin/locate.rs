@@ -15,7 +15,7 @@ const BINARY: &str = if cfg!(windows) { "llama-server.exe" } else { "llama-serve
 pub(crate) fn locate(configured: Option<&Path>, env: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, String> {
     if let Some(path) = configured {
         return if is_executable(path) {
-            Ok(path.to_owned())
+            absolute(path)
         } else {
             Err(format!("{} is not an executable file", path.display()))
         };
@@ -23,7 +23,7 @@ pub(crate) fn locate(configured: Option<&Path>, env: impl Fn(&str) -> Option<OsS
     if let Some(given) = env("MYOWNLLM_LLAMA_SERVER").filter(|value| !value.is_empty()) {
         let path = PathBuf::from(given);
         return if is_executable(&path) {
-            Ok(path)
+            absolute(&path)
         } else {
             Err(format!("MYOWNLLM_LLAMA_SERVER names {}, which is not an executable file", path.display()))
         };
@@ -38,6 +38,11 @@ pub(crate) fn locate(configured: Option<&Path>, env: impl Fn(&str) -> Option<OsS
         .into_iter()
         .find(|path| is_executable(path))
         .ok_or_else(|| "There is no llama-server on PATH or in the cache of this user".to_owned())
+}
+
+/// Children run in a folder of their own, where a relative path would mean something else.
+fn absolute(path: &Path) -> Result<PathBuf, String> {
+    std::path::absolute(path).map_err(|error| format!("{} cannot be used ({error})", path.display()))
 }
 
 fn cache_folder(env: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {

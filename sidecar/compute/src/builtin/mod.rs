@@ -128,6 +128,11 @@ impl Builtin {
         self.models.values_mut().for_each(Model::forgive);
     }
 
+    /// Whether there is something to run.
+    pub(crate) fn check(&self) -> Result<(), ComputeError> {
+        self.binary.as_ref().map(|_| ()).map_err(|reason| no_binary(reason))
+    }
+
     /// Whether there is a model with this id, and whether it can be used.
     pub(crate) fn has(&self, id: &str) -> Option<bool> {
         self.models.get(id).map(|model| model.supervisor.phase() != Phase::Failed && self.binary.is_ok())
@@ -139,7 +144,7 @@ impl Builtin {
             return reply.send(Err(ComputeError::ModelNotFound { model: id.to_owned() }));
         };
         if let Err(reason) = &self.binary {
-            return reply.send(Err(ComputeError::NoBinary { reason: reason.clone() }));
+            return reply.send(Err(no_binary(reason)));
         }
         if let Some(error) = model.unsuitable(id, wants_embedding) {
             return reply.send(Err(error));
@@ -239,10 +244,7 @@ impl Builtin {
     pub(crate) fn info(&self) -> EngineInfo {
         let any = |wanted: fn(&Model) -> bool| self.models.values().any(wanted);
         let (state, reason) = match &self.binary {
-            Err(reason) => {
-                let error = ComputeError::NoBinary { reason: reason.clone() };
-                (EngineState::Failed, Some(error.to_string()))
-            }
+            Err(reason) => (EngineState::Failed, Some(no_binary(reason).to_string())),
             Ok(_) if any(|model| model.running().is_some()) => (EngineState::Ready, None),
             Ok(_) if any(|model| model.state() == ModelState::Loading) => (EngineState::Starting, None),
             Ok(_) if self.models.is_empty() => {
@@ -263,7 +265,7 @@ impl Builtin {
 
     /// Its models as a reader sees them.
     pub(crate) fn model_infos(&self) -> impl Iterator<Item = ModelInfo> + '_ {
-        let broken = self.binary.as_ref().err().map(|reason| ComputeError::NoBinary { reason: reason.clone() });
+        let broken = self.check().err();
         self.models.iter().map(move |(id, model)| ModelInfo {
             id: id.clone(),
             engine: EngineId::builtin(),
@@ -351,6 +353,10 @@ fn target(id: &str, running: &Running, client: &reqwest::Client) -> Target {
         client: client.clone(),
         ended: Some(running.ended.clone()),
     }
+}
+
+fn no_binary(reason: &str) -> ComputeError {
+    ComputeError::NoBinary { reason: reason.to_owned() }
 }
 
 fn given_up(report: &Arc<ExitReport>, crashed: bool) -> String {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::error::hides;
 use crate::gguf::GgufHeader;
 
 /// The id of the demo model that comes with the app.
@@ -85,7 +86,7 @@ fn id_of(path: &Path) -> Option<String> {
         && stem.len() <= MAX_ID
         && !stem.starts_with(['.', '-'])
         && !stem.starts_with("mmproj")
-        && !stem.chars().any(|c| c.is_control() || c == ',');
+        && !stem.chars().any(|c| hides(c) || c == ',');
     usable.then(|| stem.to_owned())
 }
 

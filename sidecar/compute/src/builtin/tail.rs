@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::error::hides;
+
 /// Lines kept per child.
 const LINES: usize = 40;
 /// Bytes kept of one line.
@@ -36,7 +38,7 @@ impl LogTail {
 
     fn end_line(&mut self, seen: &mut impl FnMut(&str)) {
         let raw = String::from_utf8_lossy(&std::mem::take(&mut self.partial)).into_owned();
-        let line: String = raw.chars().filter(|c| !c.is_control()).collect();
+        let line: String = raw.chars().filter(|c| !hides(*c)).collect();
         if line.trim().is_empty() {
             return;
         }
