@@ -8,7 +8,13 @@ import { at } from './lib/paths.mjs';
 import { must } from './lib/run.mjs';
 
 async function rustDependencies() {
-  const { stdout } = await must('cargo metadata', 'cargo', ['metadata', '--no-deps', '--format-version', '1', '--locked']);
+  const { stdout } = await must('cargo metadata', 'cargo', [
+    'metadata',
+    '--no-deps',
+    '--format-version',
+    '1',
+    '--locked',
+  ]);
   const { packages } = JSON.parse(stdout);
   const own = new Set(packages.map((p) => p.name));
   const names = packages.flatMap((p) => p.dependencies.map((d) => d.name));
@@ -30,8 +36,12 @@ export async function checkDependencies() {
   const listed = new Set([...text.matchAll(/^\| `([^`]+)` \|/gm)].map((match) => match[1]));
   const used = new Set([...(await rustDependencies()), ...npmDependencies()]);
   return [
-    ...[...used].filter((name) => !listed.has(name)).map((name) => `${name} has no line in docs/DEPENDENCIES.md. Say why it is here.`),
-    ...[...listed].filter((name) => !used.has(name)).map((name) => `docs/DEPENDENCIES.md lists ${name}, which nothing uses any more.`),
+    ...[...used]
+      .filter((name) => !listed.has(name))
+      .map((name) => `${name} has no line in docs/DEPENDENCIES.md. Say why it is here.`),
+    ...[...listed]
+      .filter((name) => !used.has(name))
+      .map((name) => `docs/DEPENDENCIES.md lists ${name}, which nothing uses any more.`),
   ].sort();
 }
 

@@ -11,13 +11,13 @@ const ALLOWED = {
   'myownmesh-control': [],
   'myownmesh-mesh': [],
   'myownmesh-compute': [],
-  'myownmesh': ['myownmesh-compute', 'myownmesh-control', 'myownmesh-mesh'],
-  'myownllm': ['myownmesh-control'],
+  myownmesh: ['myownmesh-compute', 'myownmesh-control', 'myownmesh-mesh'],
+  myownllm: ['myownmesh-control'],
 };
 
 /** What a crate must not pull in, directly or not. */
 const FORBIDDEN = {
-  'myownllm': ['iroh', 'rusqlite', 'axum'],
+  myownllm: ['iroh', 'rusqlite', 'axum'],
   'myownmesh-compute': ['iroh'],
   'myownmesh-control': ['iroh', 'rusqlite', 'tauri'],
   'myownmesh-mesh': ['tauri'],
@@ -26,7 +26,12 @@ const FORBIDDEN = {
 async function tree(name) {
   const args = ['tree', '-p', name, '--edges', 'normal,build', '--prefix', 'none', '--format', '{p}', '--locked'];
   const { stdout } = await must(`cargo tree of ${name}`, 'cargo', args);
-  return new Set(stdout.split('\n').map((line) => line.split(' ')[0]).filter(Boolean));
+  return new Set(
+    stdout
+      .split('\n')
+      .map((line) => line.split(' ')[0])
+      .filter(Boolean),
+  );
 }
 
 /** @returns {Promise<string[]>} what is wrong, in sentences */

@@ -47,7 +47,8 @@ async function knock(desk, laptop, invite) {
   say(`\n      ${bold(`${card.device_name} wants to join ${card.network}.`)} ${quiet(card.os)}\n`);
   say(`      on the desk     ${bold(groups(card.code))}`);
   say(`      on the laptop   ${bold(groups(shown.code))}\n`);
-  if (card.code !== shown.code) throw new Refusal('The codes differ: somebody may be in the middle. Nothing was approved.');
+  if (card.code !== shown.code)
+    throw new Refusal('The codes differ: somebody may be in the middle. Nothing was approved.');
   tell('Desk', 'the codes are the same, approved');
   await desk.cli('approve', card.id, '--code', shown.code);
   const lines = await joining.done;
@@ -77,7 +78,8 @@ async function end(desk, laptop) {
   say(`\n${bold('5. Both end')}, in order, and their homes are deleted.`);
   for (const device of [laptop, desk]) {
     const took = await device.stop();
-    if (device.child.exitCode !== 0) throw new Refusal(`${device.name} did not end cleanly: ${device.log.slice(-5).join('\n')}`);
+    if (device.child.exitCode !== 0)
+      throw new Refusal(`${device.name} did not end cleanly: ${device.log.slice(-5).join('\n')}`);
     tell(device.name, `ended after ${duration(took)}`);
   }
 }
@@ -97,7 +99,9 @@ export async function demo() {
   } finally {
     await Promise.all([desk.remove(), laptop.remove()]);
   }
-  say(`\n${green('Done')} in ${duration(performance.now() - started)}: one private pool of two devices, no account, no cloud.`);
+  say(
+    `\n${green('Done')} in ${duration(performance.now() - started)}: one private pool of two devices, no account, no cloud.`,
+  );
   return 0;
 }
 

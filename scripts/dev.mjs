@@ -18,7 +18,11 @@ await runMain(async () => {
   await step('Looking for the engine', () => ensureEngine());
   const daemon = await buildDaemon();
   const vite = start('npm', ['run', 'dev', '-w', 'ui'], { stdio: 'inherit' });
-  const answers = () => fetch(SERVER).then(() => true, () => null);
+  const answers = () =>
+    fetch(SERVER).then(
+      () => true,
+      () => null,
+    );
   await until(`Vite's server at ${SERVER}`, answers);
   say('The app compiles and opens; the interface reloads when a file is saved.');
   const app = start('cargo', ['run', '-p', 'myownllm', '--no-default-features'], {

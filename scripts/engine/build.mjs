@@ -1,7 +1,18 @@
 // Builds llama-server from the pinned source package: fetch, check, extract, compile, strip, try, move into place.
 
 import { createHash } from 'node:crypto';
-import { createReadStream, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  createReadStream,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -13,10 +24,18 @@ import { builtBinary, ensureTools } from './tools.mjs';
 // Portable: no -march=native, so that a cache on a shared disk works on every machine of the last ten years.
 // No TLS, no web page, no tests: the daemon talks to it over loopback only.
 const FLAGS = [
-  'CMAKE_BUILD_TYPE=Release', 'BUILD_SHARED_LIBS=OFF', 'GGML_NATIVE=OFF', 'GGML_OPENMP=OFF',
+  'CMAKE_BUILD_TYPE=Release',
+  'BUILD_SHARED_LIBS=OFF',
+  'GGML_NATIVE=OFF',
+  'GGML_OPENMP=OFF',
   ...(process.arch === 'x64' ? ['GGML_AVX=ON', 'GGML_AVX2=ON', 'GGML_FMA=ON', 'GGML_F16C=ON', 'GGML_BMI2=ON'] : []),
-  'LLAMA_OPENSSL=OFF', 'LLAMA_BUILD_UI=OFF', 'LLAMA_USE_PREBUILT_UI=OFF', 'LLAMA_BUILD_TESTS=OFF',
-  'LLAMA_BUILD_EXAMPLES=OFF', 'LLAMA_BUILD_APP=OFF', 'LLAMA_BUILD_NUMBER=0',
+  'LLAMA_OPENSSL=OFF',
+  'LLAMA_BUILD_UI=OFF',
+  'LLAMA_USE_PREBUILT_UI=OFF',
+  'LLAMA_BUILD_TESTS=OFF',
+  'LLAMA_BUILD_EXAMPLES=OFF',
+  'LLAMA_BUILD_APP=OFF',
+  'LLAMA_BUILD_NUMBER=0',
 ];
 
 async function sha256(path) {
@@ -42,8 +61,21 @@ async function fetchSource(tools, folder) {
   writeFileSync(wanted, `${PIN.package}==${PIN.version} --hash=sha256:${PIN.sha256}\n`);
   await run(
     tools.python,
-    ['-m', 'pip', 'download', '--quiet', '--no-deps', '--no-binary', PIN.package, '--require-hashes',
-      '--disable-pip-version-check', '-r', wanted, '-d', folder],
+    [
+      '-m',
+      'pip',
+      'download',
+      '--quiet',
+      '--no-deps',
+      '--no-binary',
+      PIN.package,
+      '--require-hashes',
+      '--disable-pip-version-check',
+      '-r',
+      wanted,
+      '-d',
+      folder,
+    ],
     { what: 'Fetching the source package', hint: 'Check the network connection and run `npm run engine` again.' },
   );
   const archive = join(folder, `${PIN.package}-${PIN.version}.tar.gz`);
@@ -117,8 +149,10 @@ async function buildIn(work, say) {
     fetchSource(tools, work),
   );
   const source = await timed(3, 'unpacking llama.cpp', () => extract(archive, work));
-  const built = await timed(4, `compiling llama-server with ${availableParallelism()} jobs (about 11 CPU minutes)`, () =>
-    compile(tools, source, join(work, 'build'), say),
+  const built = await timed(
+    4,
+    `compiling llama-server with ${availableParallelism()} jobs (about 11 CPU minutes)`,
+    () => compile(tools, source, join(work, 'build'), say),
   );
   const ready = join(work, 'ready');
   await timed(5, 'stripping and trying it', async () => {

@@ -56,7 +56,10 @@ export async function smokeTest(path) {
     const line = `${stderr}\n${stdout}`.split('\n').find((l) => l.startsWith('version'));
     return line ?? 'version unknown';
   } catch (error) {
-    const last = String(error.stderr ?? '').trim().split('\n').pop();
+    const last = String(error.stderr ?? '')
+      .trim()
+      .split('\n')
+      .pop();
     throw new EngineError(`${path} does not run: ${last || error.message}`);
   }
 }

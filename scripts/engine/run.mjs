@@ -18,7 +18,11 @@ let armed = false;
 function arm() {
   if (armed) return;
   armed = true;
-  for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]]) {
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ]) {
     process.once(signal, () => {
       for (const child of children) child.kill('SIGTERM');
       for (const fn of cleanups) fn();

@@ -5,6 +5,9 @@ import { Refusal, say, step } from './log.mjs';
 import { which } from './paths.mjs';
 import { must, run } from './run.mjs';
 
+/** To compile the daemon. */
+export const COMPILER = ['build-essential', 'pkg-config'];
+
 /** To compile the app. */
 export const TO_BUILD = [
   'libwebkit2gtk-4.1-dev',
@@ -13,10 +16,9 @@ export const TO_BUILD = [
   'libayatana-appindicator3-dev',
   'libssl-dev',
   'libxdo-dev',
-  'build-essential',
-  'pkg-config',
   'curl',
   'file',
+  ...COMPILER,
 ];
 
 /** To test the real window, the interface in a browser, the keychain, and the official OpenAI client for Python. */
@@ -36,7 +38,12 @@ export const TO_TEST = [
 
 async function missing(packages) {
   const { stdout } = await run('dpkg-query', ['-W', '-f=${Package} ${db:Status-Status}\n', ...packages]);
-  const installed = new Set(stdout.split('\n').filter((l) => l.endsWith(' installed')).map((l) => l.split(' ')[0]));
+  const installed = new Set(
+    stdout
+      .split('\n')
+      .filter((l) => l.endsWith(' installed'))
+      .map((l) => l.split(' ')[0]),
+  );
   return packages.filter((name) => !installed.has(name));
 }
 

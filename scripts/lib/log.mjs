@@ -44,7 +44,7 @@ export async function runMain(main) {
     process.exitCode = (await main()) ?? 0;
   } catch (error) {
     const expected = error instanceof Refusal || error?.constructor?.name === 'EngineError';
-    console.error(`\n${red('Failed:')} ${expected ? error.message : error?.stack ?? error}`);
+    console.error(`\n${red('Failed:')} ${expected ? error.message : (error?.stack ?? error)}`);
     process.exitCode = 1;
   }
 }

@@ -65,7 +65,9 @@ export class Device {
     try {
       answer = JSON.parse(stdout);
     } catch {
-      throw new Refusal(`\`myownmesh ${args.join(' ')}\` on ${this.name} answered no JSON (exit code ${code}): ${output}`);
+      throw new Refusal(
+        `\`myownmesh ${args.join(' ')}\` on ${this.name} answered no JSON (exit code ${code}): ${output}`,
+      );
     }
     if (answer?.error) throw new Refusal(`\`myownmesh ${args[0]}\` on ${this.name}: ${answer.error.message}`);
     return answer;

@@ -43,7 +43,10 @@ export function start(program, args, { env, ...options } = {}) {
  */
 export function run(program, args, { show = false, input, timeout, ...options } = {}) {
   return new Promise((resolve, reject) => {
-    const child = start(program, args, { stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'], ...options });
+    const child = start(program, args, {
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      ...options,
+    });
     const all = [];
     const out = [];
     child.stdout.on('data', (chunk) => {

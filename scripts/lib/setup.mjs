@@ -4,11 +4,11 @@ import { existsSync, lstatSync, mkdirSync, symlinkSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { ensureEngine } from '../engine.mjs';
-import { TO_BUILD, ensureDebian } from './debian.mjs';
+import { COMPILER, TO_BUILD, TO_TEST, ensureDebian } from './debian.mjs';
 import { hashOf, isFresh, markFresh } from './hash.mjs';
 import { Refusal, step } from './log.mjs';
 import { WINDOWS, at, built, cacheDir, which } from './paths.mjs';
-import { must, run } from './run.mjs';
+import { must } from './run.mjs';
 
 /** Node new enough, Rust there. */
 export function ensureTools() {
@@ -25,7 +25,9 @@ export async function ensureNpm() {
   const locked = existsSync(at('package-lock.json'));
   const hash = hashOf([at('package-lock.json'), at('package.json'), at('ui', 'package.json')]);
   if (isFresh('npm', hash)) return;
-  await step('Installing npm packages', () => must('npm', 'npm', [locked ? 'ci' : 'install', '--no-audit', '--no-fund']));
+  await step('Installing npm packages', () =>
+    must('npm', 'npm', [locked ? 'ci' : 'install', '--no-audit', '--no-fund']),
+  );
   markFresh('npm', locked ? hash : hashOf([at('package-lock.json'), at('package.json'), at('ui', 'package.json')]));
 }
 
@@ -50,13 +52,6 @@ export async function buildUi() {
   markFresh('ui', hash);
 }
 
-/** Whether the app's window can be compiled and shown here. */
-export async function canBuildShell() {
-  if (process.platform !== 'linux') return true;
-  const found = await run('pkg-config', ['--exists', 'webkit2gtk-4.1']).catch(() => ({ code: 1 }));
-  return found.code === 0;
-}
-
 /** The daemon and its command line. */
 export async function buildDaemon({ release = false } = {}) {
   const args = ['build', ...(release ? ['--release'] : [])];
@@ -71,21 +66,38 @@ export async function buildShell({ release = false } = {}) {
   return built('myownllm', release ? 'release' : 'debug');
 }
 
-/** What the terminal story needs: the engine and the daemon. */
-export async function prepareDaemon() {
+/**
+ * Sets up what is asked for, in order, and returns where it is.
+ * @param {Set<string>} needs of: build-packages, test-packages, npm, ui, engine, daemon, app (which needs all but the tests')
+ * @returns {Promise<{engine?: string, daemon?: string, app?: string, env: object}>} `env`: for programs that look for them
+ */
+export async function prepareFor(needs) {
+  const app = needs.has('app');
+  const wants = (need) => app || needs.has(need);
+  const found = { env: {} };
   ensureTools();
-  await ensureDebian(['build-essential', 'pkg-config']);
+  const packages = wants('build-packages') ? TO_BUILD : COMPILER;
+  await ensureDebian([...packages, ...(needs.has('test-packages') ? TO_TEST : [])]);
   ensureTarget();
-  const engine = await step('Looking for the engine', () => ensureEngine());
-  return { engine, daemon: await buildDaemon() };
+  if (wants('npm')) await ensureNpm();
+  if (wants('engine')) {
+    await step('Looking for the engine', async () => void (found.engine = await ensureEngine({ quiet: false })));
+    found.env.MYOWNLLM_LLAMA_SERVER = found.engine;
+  }
+  if (wants('ui')) await buildUi();
+  if (wants('daemon')) {
+    found.daemon = await buildDaemon();
+    found.env.MYOWNLLM_MESH_BIN = found.daemon;
+  }
+  if (app) {
+    found.app = await buildShell();
+    found.env.MYOWNLLM_APP = found.app;
+  }
+  return found;
 }
 
+/** What the terminal story needs: the engine and the daemon. */
+export const prepareDaemon = () => prepareFor(new Set(['engine', 'daemon']));
+
 /** Everything that the app needs. */
-export async function prepareApp() {
-  ensureTools();
-  await ensureDebian(TO_BUILD);
-  await ensureNpm();
-  const { engine, daemon } = await prepareDaemon();
-  await buildUi();
-  return { engine, daemon, app: await buildShell() };
-}
+export const prepareApp = () => prepareFor(new Set(['build-packages', 'npm', 'ui', 'engine', 'daemon', 'app']));
