@@ -1,0 +1,28 @@
+//! Knocking: how a stranger asks to be let in (ALPN [`KNOCK_ALPN`]).
+//!
+//! [`message`] holds the frames, [`guest`] the side that asks, [`host`] the side that is asked and its bounded queue.
+//! One connection is one knock on one bi-stream that the guest opens:
+//!
+//! ```text
+//! guest                                   host
+//!   Hello {commitment, name, ...}   ->          at most 4 KiB, once per device, rate-limited
+//!                                   <-    Challenge {host nonce, host name}
+//!   Reveal {guest nonce}            ->          must match the commitment; both derive the code
+//!                                   <-    Waiting {how long}         a person decides
+//!                                   <-    Admitted {records, peers} | Denied {kind, reason} | Expired
+//! ```
+//!
+//! `Busy` can answer a `Hello`; `Withdraw` can follow it at any time. Until `Admitted` the guest learns nothing of the
+//! network but the name of the device it knocks at.
+
+pub mod guest;
+pub mod host;
+pub mod message;
+
+pub use guest::{Admission, Guest, GuestEffect, GuestEvent, GuestOutcome, GuestSetup, HostFault};
+pub use host::{
+    ConnId, DecideError, Decision, EndReason, Host, HostEffect, HostEvent, HostLimits, HostSetup, PendingKnock,
+};
+pub use message::{
+    Bundle, DenyKind, GuestFrame, Hello, HostFrame, InviteClaim, InviteProblem, KNOCK_ALPN, KNOCK_PROTOCOL, PeerAddress,
+};
