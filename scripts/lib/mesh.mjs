@@ -123,3 +123,16 @@ export class Device {
     rmSync(this.home, { recursive: true, force: true });
   }
 }
+
+/** Brings `newcomer` into a network that `founder` founds, as two people would: invite, knock, same code, approve. */
+export async function befriend(founder, newcomer, name = 'home') {
+  const network = await founder.cli('network', 'create', name);
+  const { invite } = await founder.cli('invite');
+  const joining = newcomer.follow(['join', invite, '--wait', '60']);
+  const knocking = () => joining.lines.find((line) => line.event === 'knocking') ?? null;
+  const shown = await Promise.race([until('the knock', knocking), joining.done.then(knocking)]);
+  const card = await until('the knock to arrive', async () => (await founder.cli('knocks'))[0] ?? null);
+  await founder.cli('approve', card.id, '--code', shown.code);
+  await joining.done;
+  return network;
+}

@@ -1,0 +1,141 @@
+// The few WebDriver calls that the window test needs, spoken plainly to WebKitWebDriver.
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { dirname } from 'node:path';
+import { until } from '../lib/mesh.mjs';
+import { start } from '../lib/run.mjs';
+
+/** How WebDriver names an element in JSON. */
+const ELEMENT = 'element-6066-11e4-a52e-4f735466cecf';
+
+const ENTER = '\uE007';
+
+const freePort = () =>
+  new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+
+/** An XPath literal; XPath 1.0 has no escapes. */
+const literal = (text) => (text.includes("'") ? `concat('${text.split("'").join(`', "'", '`)}')` : `'${text}'`);
+
+/** A window under WebDriver. */
+export class Window {
+  /** Starts WebKitWebDriver, and through it the app. */
+  static async open(app, env) {
+    const port = await freePort();
+    const driver = start('WebKitWebDriver', [`--port=${port}`, '--host=127.0.0.1'], {
+      stdio: 'inherit',
+      env: { ...env, TAURI_WEBVIEW_AUTOMATION: 'true' },
+    });
+    const window = new Window(driver, `http://127.0.0.1:${port}`);
+    await until('WebKitWebDriver', () =>
+      fetch(`${window.base}/status`).then(
+        () => true,
+        () => null,
+      ),
+    );
+    const capabilities = { alwaysMatch: { 'webkitgtk:browserOptions': { binary: app, args: [] } } };
+    const { sessionId } = await window.call('POST', '/session', { capabilities });
+    window.session = `/session/${sessionId}`;
+    return window;
+  }
+
+  constructor(driver, base) {
+    this.driver = driver;
+    this.base = base;
+  }
+
+  async call(method, path, body) {
+    const response = await fetch(`${this.base}${path}`, {
+      method,
+      headers: { 'content-type': 'application/json' },
+      body: method === 'POST' ? JSON.stringify(body ?? {}) : undefined,
+    });
+    const { value } = await response.json();
+    if (response.ok) return value;
+    const error = new Error(`${value?.error ?? response.status}: ${value?.message ?? path}`);
+    error.kind = value?.error;
+    throw error;
+  }
+
+  async find(xpath) {
+    try {
+      const found = await this.call('POST', `${this.session}/element`, { using: 'xpath', value: xpath });
+      return found[ELEMENT];
+    } catch (error) {
+      if (error.kind === 'no such element' || error.kind === 'stale element reference') return null;
+      throw error;
+    }
+  }
+
+  /** Waits for an element; on failure the error says what the window showed instead. */
+  async see(what, xpath, within = 20_000) {
+    try {
+      return await until(what, () => this.find(xpath), { within });
+    } catch {
+      throw new Error(`${what} never appeared (${xpath}). The window shows:\n${await this.text()}`);
+    }
+  }
+
+  /** Waits for text anywhere in the window. */
+  seeText(text, within) {
+    return this.see(`"${text}"`, `//body//*[contains(normalize-space(.), ${literal(text)})]`, within);
+  }
+
+  /** A control by the words on it or the name that a screen reader says. */
+  control(name, kind = '*[self::button or self::a or @role]') {
+    const words = literal(name);
+    return `//${kind}[normalize-space(.)=${words} or @aria-label=${words} or @title=${words}]`;
+  }
+
+  /** Clicks what `xpath` finds, again when the page has drawn it anew in between. */
+  async click(what, xpath, within) {
+    await until(
+      `a click on ${what}`,
+      async () => {
+        const element = await this.see(what, xpath, within);
+        return this.call('POST', `${this.session}/element/${element}/click`).then(
+          () => true,
+          (error) => (/stale|intercepted|interactable/.test(error.kind ?? '') ? null : Promise.reject(error)),
+        );
+      },
+      { within: 20_000 },
+    );
+  }
+
+  press(name, within) {
+    return this.click(`"${name}"`, this.control(name), within);
+  }
+
+  /** Types into what `xpath` finds; `enter` ends it with the key. */
+  async type(what, xpath, text, { enter = false } = {}) {
+    const element = await this.see(what, xpath);
+    await this.call('POST', `${this.session}/element/${element}/clear`);
+    await this.call('POST', `${this.session}/element/${element}/value`, { text: enter ? `${text}${ENTER}` : text });
+  }
+
+  run(script, ...args) {
+    return this.call('POST', `${this.session}/execute/sync`, { script, args });
+  }
+
+  text() {
+    return this.run('return document.body.innerText');
+  }
+
+  async shot(path) {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, Buffer.from(await this.call('GET', `${this.session}/screenshot`), 'base64'));
+  }
+
+  /** Closes the window as a person does, and ends WebKitWebDriver. */
+  async close() {
+    if (this.session) await this.call('DELETE', this.session).catch(() => {});
+    this.driver.kill('SIGTERM');
+  }
+}
