@@ -1,0 +1,56 @@
+/** Numbers, sizes and times as people read them. */
+import { n, t } from ".";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+const clockTime = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const shortDate = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const fullDate = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+/** A duration in seconds with one digit, for example `0.4 s`; below 10 ms in milliseconds. */
+export function seconds(ms: number): string {
+  return ms < 10
+    ? t("unit.ms", { value: Math.max(1, Math.round(ms)) })
+    : t("unit.s", { value: (ms / 1000).toFixed(ms < 100 ? 2 : 1) });
+}
+
+/** A round-trip time in milliseconds. */
+export function latency(ms: number): string {
+  return ms < 1 ? t("unit.underMs") : t("unit.ms", { value: Math.round(ms) });
+}
+
+/** A size with decimal units, as file managers show it. */
+export function bytes(size: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  const step = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, size)) / 3)));
+  const value = size / 1000 ** step;
+  return `${value >= 100 || step === 0 ? Math.round(value) : value.toFixed(1)} ${units[step]}`;
+}
+
+/** How long ago, for example `5 minutes ago`. */
+export function ago(at: number, now: number): string {
+  const past = Math.max(0, now - at);
+  if (past < MINUTE) return t("time.now");
+  if (past < HOUR) return n("time.minutes", Math.floor(past / MINUTE));
+  if (past < DAY) return n("time.hours", Math.floor(past / HOUR));
+  if (past < 30 * DAY) return n("time.days", Math.floor(past / DAY));
+  return t("time.on", { date: shortDate.format(at) });
+}
+
+/** Time left as `4:09`. */
+export function countdown(until: number, now: number): string {
+  const left = Math.max(0, Math.ceil((until - now) / 1000));
+  return `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+}
+
+export const time = (at: number): string => clockTime.format(at);
+export const date = (at: number): string => fullDate.format(at);
+
+/** A code in two groups of three. */
+export const grouped = (code: string): string => `${code.slice(0, 3)} ${code.slice(3)}`;
+
+/** Names joined as in a sentence. */
+export const list = (names: string[], type: "conjunction" | "disjunction" = "conjunction"): string =>
+  new Intl.ListFormat("en", { type }).format(names);

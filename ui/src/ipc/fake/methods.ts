@@ -1,0 +1,329 @@
+/** The invented daemon's requests, one line or a few each. */
+import type {
+  AnswerDetails,
+  ChatRequest,
+  ControlError,
+  Conversation,
+  EngineSpec,
+  ErrorCode,
+  InviteOptions,
+  Knock,
+} from "../bindings";
+import type { Params } from "../host";
+import type { FakeDaemon } from "./daemon";
+import { conversation, details, device } from "./world";
+
+type Method = (daemon: FakeDaemon, params: Params) => unknown;
+
+function refuse(code: ErrorCode, message: string): never {
+  const error: ControlError = { code, message };
+  throw error;
+}
+
+function found<T>(item: T | undefined, what: string): T {
+  return item ?? refuse("not_found", `There is no such ${what}.`);
+}
+
+const network = (daemon: FakeDaemon, key: unknown) =>
+  found(
+    daemon.world.networks.find((one) => one.id === key || one.name === key),
+    "network",
+  );
+
+const chat = (daemon: FakeDaemon, key: unknown): Conversation =>
+  found(
+    daemon.world.conversations.find((one) => one.summary.id === key),
+    "conversation",
+  );
+
+function activate(daemon: FakeDaemon, key: string | null): void {
+  for (const one of daemon.world.networks) one.active = one.id === key;
+  const active = daemon.world.networks.find((one) => one.active);
+  daemon.world.phase = active ? (active.members > 1 ? "online" : "alone") : "no_network";
+  daemon.world.reason = active ? "No other device has joined yet." : "No network is active.";
+  daemon.emit({ event: "networks_changed" });
+  daemon.emit({ event: "devices_changed" });
+  daemon.emit({ event: "phase", phase: daemon.world.phase, reason: daemon.world.reason });
+}
+
+function endKnock(daemon: FakeDaemon, key: string, outcome: string): Knock {
+  const knock = found(
+    daemon.world.knocks.find((one) => one.id === key),
+    "knock",
+  );
+  daemon.world.knocks = daemon.world.knocks.filter((one) => one !== knock);
+  daemon.emit({ event: "knock_ended", id: knock.id, device_name: knock.device_name, outcome });
+  return knock;
+}
+
+function startChat(daemon: FakeDaemon, request: ChatRequest): string {
+  const answer = daemon.newId("a");
+  daemon.openStream("answer", answer);
+  const models = daemon.world.models.filter((model) => model.state !== "failed");
+  const via = request.via ?? "auto";
+  const model =
+    models.find(
+      (one) =>
+        (request.model === null || one.id === request.model) &&
+        (via === "local" ? one.this_device : one.device === via),
+    ) ??
+    models.find((one) => request.model === null || one.id === request.model) ??
+    refuse("no_model", "No device here has a model. Add an engine in the settings.");
+  const how: AnswerDetails = details({
+    device_id: model.device,
+    device_name: model.device_name,
+    model: model.id,
+    demo: model.demo,
+  });
+  if (request.conversation !== null) keep(daemon, request, answer, how);
+  daemon.answer(answer, {
+    type: "route",
+    device_id: model.device,
+    device_name: model.device_name,
+    model: model.id,
+    demo: model.demo,
+    this_device: model.this_device,
+  });
+  if (daemon.plays) {
+    daemon.play(answer, (text, cancelled) => {
+      const finish_reason = cancelled ? "cancelled" : "stop";
+      finish(daemon, request.conversation, text, { ...how, finish_reason });
+      daemon.answer(answer, {
+        type: "done",
+        text,
+        model: model.id,
+        device_id: model.device,
+        tokens: 96,
+        first_token_ms: 412,
+        tokens_per_s: 41.3,
+        finish_reason,
+      });
+    });
+  }
+  return answer;
+}
+
+function keep(daemon: FakeDaemon, request: ChatRequest, answer: string, how: AnswerDetails): void {
+  const talk = chat(daemon, request.conversation);
+  const cut = talk.messages.findIndex((message) => message.id === request.replace_from);
+  if (cut >= 0) talk.messages = talk.messages.slice(0, cut);
+  const at = Date.now();
+  talk.messages.push({
+    id: daemon.newId("m"),
+    author: "person",
+    text: request.prompt,
+    thinking: null,
+    at,
+    answer: null,
+  });
+  talk.messages.push({
+    id: daemon.newId("m"),
+    author: "model",
+    text: "",
+    thinking: null,
+    at,
+    answer: { ...how, finish_reason: "" },
+  });
+  if (talk.summary.title === "") talk.summary.title = request.prompt.slice(0, 48);
+  Object.assign(talk.summary, { updated_at: at, answering: answer, messages: talk.messages.length });
+  daemon.emit({ event: "conversations_changed" });
+}
+
+function finish(daemon: FakeDaemon, key: string | null, text: string, how: AnswerDetails): void {
+  if (key === null) return;
+  const talk = chat(daemon, key);
+  const last = talk.messages.at(-1);
+  if (last) Object.assign(last, { text, answer: how });
+  talk.summary.answering = null;
+  daemon.emit({ event: "conversations_changed" });
+}
+
+const deleted = new WeakMap<FakeDaemon, Map<string, Conversation>>();
+
+export const METHODS: Record<string, Method> = {
+  status: (daemon) => daemon.status(),
+  daemon_stop: () => null,
+  network_list: (daemon) => daemon.world.networks,
+  network_show: (daemon, { network: key }) => network(daemon, key ?? daemon.status().network_id),
+  network_create(daemon, { name, kind }) {
+    if (String(name).trim() === "") refuse("invalid_argument", "A network needs a name.");
+    const made = {
+      id: daemon.newId("n"),
+      name,
+      active: true,
+      role: "owner",
+      kind,
+      members: 1,
+      founded_at: Date.now(),
+    };
+    daemon.world.networks.push(made as never);
+    activate(daemon, made.id);
+    return made;
+  },
+  network_use(daemon, { network: key }) {
+    activate(daemon, network(daemon, key).id);
+    return network(daemon, key);
+  },
+  network_leave: (daemon) => (activate(daemon, null), null),
+  network_forget(daemon, { network: key }) {
+    const gone = network(daemon, key);
+    daemon.world.networks = daemon.world.networks.filter((one) => one !== gone);
+    activate(daemon, daemon.world.networks.find((one) => one.active)?.id ?? null);
+    return null;
+  },
+  network_rename(daemon, { network: key, name }) {
+    const renamed = network(daemon, key);
+    renamed.name = name as string;
+    daemon.emit({ event: "networks_changed" });
+    return renamed;
+  },
+  invite_list: (daemon) => daemon.world.invites,
+  invite_create(daemon, { options }) {
+    const { approved, expires_in_s } = options as InviteOptions;
+    const invite = {
+      id: daemon.newId("i"),
+      invite:
+        "myownllm://join/v1.eyJuIjoiaG9tZSIsImlkIjoiM2Y5YTFjN2U0YjhkMjA2NWUxZjQ3YTkwYzNkNWI4ZTIifQ.kJ4p0Zt8",
+      network: daemon.status().network ?? "",
+      approved,
+      role: "member" as const,
+      expires_at: Date.now() + (expires_in_s ?? 86_400) * 1000,
+      uses_left: approved ? 1 : null,
+      revoked: false,
+    };
+    daemon.world.invites.push(invite);
+    daemon.emit({ event: "invites_changed" });
+    return invite;
+  },
+  invite_revoke(daemon, { id: key }) {
+    const invite = found(
+      daemon.world.invites.find((one) => one.id === key),
+      "invite",
+    );
+    daemon.world.invites = daemon.world.invites.filter((one) => one !== invite);
+    daemon.emit({ event: "invites_changed" });
+    return { ...invite, revoked: true };
+  },
+  join_start(daemon, { invite }) {
+    if (!String(invite).startsWith("myownllm://join/")) {
+      refuse(
+        "invalid_invite",
+        "This is not an invite. An invite starts with myownllm://join/. Copy the whole link and paste it again.",
+      );
+    }
+    const join = daemon.newId("j");
+    daemon.openStream("join", join);
+    if (daemon.plays) {
+      daemon.join(join, { event: "finding", network: "home" });
+      setTimeout(() => daemon.join(join, { event: "connected", device_name: "Desk" }), 600);
+      setTimeout(
+        () => daemon.join(join, { event: "knocking", code: "K7M2XQ", expires_at: Date.now() + 300_000 }),
+        1100,
+      );
+    }
+    return join;
+  },
+  join_stop: (daemon, { id: key }) => {
+    daemon.join(key as string, {
+      event: "failed",
+      error: { code: "cancelled", message: "You withdrew the knock." },
+    });
+    return null;
+  },
+  knock_list: (daemon) => daemon.world.knocks,
+  knock_approve(daemon, { id: key }) {
+    const knock = endKnock(daemon, key as string, "approved");
+    const admitted = device(knock.device_name, "5", { device_id: knock.device_id, os: knock.os });
+    daemon.world.devices.push(admitted);
+    daemon.emit({ event: "devices_changed" });
+    return admitted;
+  },
+  knock_deny: (daemon, { id: key }) => (endKnock(daemon, key as string, "denied"), null),
+  device_list: (daemon) => daemon.world.devices,
+  device_remove(daemon, { device: key }) {
+    daemon.world.devices = daemon.world.devices.filter((one) => one.device_id !== key);
+    daemon.emit({ event: "devices_changed" });
+    return null;
+  },
+  device_name(daemon, { name }) {
+    daemon.world.deviceName = name as string;
+    const own = found(daemon.world.devices[0], "device");
+    own.name = name as string;
+    daemon.emit({ event: "devices_changed" });
+    return own;
+  },
+  accepting_set(daemon, { accepting }) {
+    found(daemon.world.devices[0], "device").accepting = accepting as never;
+    daemon.emit({ event: "devices_changed" });
+    return accepting;
+  },
+  engine_list: (daemon) => daemon.world.engines,
+  engine_add(daemon, { spec }) {
+    const { url, kind } = spec as EngineSpec;
+    if (!/^https?:\/\//.test(url))
+      refuse("invalid_argument", "An engine's address starts with http:// or https://.");
+    const engine = {
+      id: daemon.newId("e"),
+      kind: kind ?? "openai",
+      url,
+      state: "ready",
+      reason: "Answers.",
+      models: ["mistral-small"],
+      builtin: false,
+    };
+    daemon.world.engines.push(engine as never);
+    daemon.emit({ event: "engines_changed" });
+    return engine;
+  },
+  engine_remove(daemon, { id: key }) {
+    daemon.world.engines = daemon.world.engines.filter((one) => one.id !== key);
+    daemon.emit({ event: "engines_changed" });
+    return null;
+  },
+  engine_test: (daemon, { id: key }) =>
+    found(
+      daemon.world.engines.find((one) => one.id === key),
+      "engine",
+    ),
+  model_list: (daemon) => daemon.world.models,
+  chat_start: (daemon, { request }) => startChat(daemon, request as ChatRequest),
+  answer_stop: (daemon, { id: key }) => (daemon.stopAnswer(key as string), null),
+  conversation_list(daemon, { search }) {
+    const wanted = String(search ?? "").toLowerCase();
+    const texts = (talk: Conversation) => [
+      talk.summary.title,
+      ...talk.messages.map((message) => message.text),
+    ];
+    return daemon.world.conversations
+      .filter((talk) => texts(talk).some((text) => text.toLowerCase().includes(wanted)))
+      .map((talk) => talk.summary)
+      .sort((a, b) => b.updated_at - a.updated_at);
+  },
+  conversation_create(daemon) {
+    const talk = conversation(daemon.newId("c"), "", Date.now());
+    daemon.world.conversations.unshift(talk);
+    daemon.emit({ event: "conversations_changed" });
+    return talk.summary;
+  },
+  conversation_open: (daemon, { id: key }) => chat(daemon, key),
+  conversation_rename(daemon, { id: key, title }) {
+    const { summary } = chat(daemon, key);
+    summary.title = title as string;
+    daemon.emit({ event: "conversations_changed" });
+    return summary;
+  },
+  conversation_delete(daemon, { id: key }) {
+    const talk = chat(daemon, key);
+    const bin = deleted.get(daemon) ?? new Map<string, Conversation>();
+    deleted.set(daemon, bin.set(talk.summary.id, talk));
+    daemon.world.conversations = daemon.world.conversations.filter((one) => one !== talk);
+    daemon.emit({ event: "conversations_changed" });
+    return null;
+  },
+  conversation_restore(daemon, { id: key }) {
+    const talk = found(deleted.get(daemon)?.get(key as string), "conversation");
+    daemon.world.conversations.push(talk);
+    daemon.emit({ event: "conversations_changed" });
+    return talk.summary;
+  },
+};

@@ -1,0 +1,72 @@
+/** Named situations for design work: `?fake=NAME` in the page's address. */
+import { shellState } from "../host";
+import { firstRun, home, knock, type World } from "./world";
+
+function away(): World {
+  const world = home();
+  world.devices = world.devices.map((device) =>
+    device.name === "Desk"
+      ? { ...device, state: "away", path: null, rtt_ms: null, reason: "It stopped answering a minute ago." }
+      : device,
+  );
+  world.models = world.models.filter((model) => model.device_name !== "Desk");
+  return world;
+}
+
+function alone(): World {
+  const world = firstRun();
+  const own = home()
+    .networks.slice(0, 1)
+    .map((network) => ({ ...network, members: 1 }));
+  return { ...world, phase: "alone", reason: "No other device has joined home yet.", networks: own };
+}
+
+function failed(): World {
+  const world = home();
+  const last = world.conversations[0]?.messages.at(-1);
+  if (last?.answer) {
+    last.text = "Yes. The same line takes more than one";
+    last.thinking = null;
+    last.answer = {
+      ...last.answer,
+      finish_reason: "failed",
+      tokens: 9,
+      error: "Desk stopped answering. Ask again, or choose another device.",
+    };
+  }
+  return world;
+}
+
+export const SCENES: Record<string, () => World> = {
+  home,
+  "first-run": firstRun,
+  alone,
+  away,
+  failed,
+  knock: () => ({ ...home(), knocks: [knock()] }),
+  lookalike: () => ({ ...home(), knocks: [knock({ device_name: "Desκ", resembles: "Desk" })] }),
+  starting: () => ({ ...home(), shell: shellState("starting", "Starting the daemon.") }),
+  lost: home,
+  mismatch: () => ({
+    ...home(),
+    shell: {
+      ...shellState("mismatch", "A daemon of another version is running for this home."),
+      code: "version_mismatch",
+      expected: "0.1.0, protocol 1",
+      found: "0.0.9, protocol 1",
+    },
+  }),
+  broken: () => ({
+    ...home(),
+    shell: {
+      ...shellState("failed", "Port 1473 is used by another program. Stop that program, or use a free port."),
+      code: "port_in_use",
+      log_path: "~/.local/share/myownllm/daemon.log",
+    },
+  }),
+  trouble: () => ({
+    ...away(),
+    phase: "trouble",
+    reason: "None of the 3 other devices can be reached. Check this device's connection.",
+  }),
+};

@@ -1,0 +1,163 @@
+import type { Backend } from "../ipc/backend";
+import type { EventItem } from "../ipc/bindings";
+import { t } from "../i18n";
+import { Chat } from "./chat.svelte";
+import { Choice } from "./choice.svelte";
+import { Compute } from "./compute.svelte";
+import { Conversations } from "./conversations.svelte";
+import { Devices } from "./devices.svelte";
+import { Joining } from "./joining.svelte";
+import { Knocks } from "./knocks.svelte";
+import { Networks } from "./networks.svelte";
+import { Notices } from "./notices.svelte";
+import { Place } from "./place.svelte";
+import { Session } from "./session.svelte";
+
+const WELCOMED = "myownllm.welcomed";
+
+/** All the state of the window, and the one place where the daemon's events are spread to the areas they concern. */
+export class App {
+  readonly session: Session;
+  readonly networks: Networks;
+  readonly devices: Devices;
+  readonly knocks: Knocks;
+  readonly joining: Joining;
+  readonly compute: Compute;
+  readonly conversations: Conversations;
+  readonly chat: Chat;
+  readonly choice: Choice;
+  readonly place = new Place();
+  readonly notices = new Notices();
+  /** Whether the first-run steps are over or were skipped. */
+  welcomed = $state(localStorage.getItem(WELCOMED) !== null);
+  readonly backend: Backend;
+  /** Network whose conversations are shown, to notice a switch. */
+  #network: string | undefined;
+
+  constructor(backend: Backend) {
+    this.backend = backend;
+    this.session = new Session(backend);
+    this.networks = new Networks(backend);
+    this.devices = new Devices(backend);
+    this.knocks = new Knocks(backend);
+    this.joining = new Joining(backend, () => void this.refresh());
+    this.compute = new Compute(backend);
+    this.conversations = new Conversations(backend);
+    this.chat = new Chat(backend, (id) => this.place.chat(id));
+    this.choice = new Choice(this.devices, this.compute);
+  }
+
+  /** Whether the first-run steps should show. */
+  get welcoming(): boolean {
+    return !this.welcomed && this.networks.list.loaded;
+  }
+
+  start(): () => void {
+    const stops = [
+      this.place.start(),
+      this.session.start(
+        () => void this.#attached(),
+        (item) => this.#happened(item),
+      ),
+    ];
+    return () => stops.forEach((stop) => stop());
+  }
+
+  finishWelcome(): void {
+    localStorage.setItem(WELCOMED, "1");
+    this.welcomed = true;
+  }
+
+  /** Reads everything again. */
+  async refresh(): Promise<void> {
+    await Promise.all([
+      this.session.status.refresh(),
+      this.#networksChanged(),
+      this.#devicesChanged(),
+      this.knocks.refresh(),
+      this.compute.engines.refresh(),
+      this.compute.models.refresh(),
+      this.conversations.list.refresh(),
+    ]);
+  }
+
+  async #attached(): Promise<void> {
+    await this.refresh();
+    // Who already has a network has been here before, also when this window forgot it.
+    if (this.networks.list.value.length > 0 && !this.welcomed) this.finishWelcome();
+    this.joining.resume();
+    this.chat.resume();
+  }
+
+  async #networksChanged(): Promise<void> {
+    await this.networks.refresh();
+    const active = this.networks.active?.id;
+    if (active === this.#network) return;
+    const switched = this.#network !== undefined;
+    this.#network = active;
+    if (!switched) return;
+    this.chat.reset();
+    this.place.inspected = undefined;
+    if (this.place.view.name === "chat") this.place.chat();
+    this.conversations.setSearch("");
+    void this.#devicesChanged();
+    void this.compute.models.refresh();
+    void this.knocks.refresh();
+  }
+
+  async #devicesChanged(): Promise<void> {
+    await this.devices.list.refresh();
+    this.choice.check();
+    const { held } = this.chat;
+    if (held !== undefined && !this.choice.away) void this.chat.send(held, this.choice.target);
+  }
+
+  #happened(item: EventItem): void {
+    switch (item.event) {
+      case "missed":
+        void this.refresh();
+        break;
+      case "phase":
+        this.session.setPhase(item.phase, item.reason);
+        break;
+      case "networks_changed":
+        void this.session.status.refresh();
+        void this.#networksChanged();
+        break;
+      case "devices_changed":
+      case "device":
+        void this.session.status.refresh();
+        void this.#devicesChanged();
+        break;
+      case "engines_changed":
+        void this.compute.engines.refresh();
+        break;
+      case "models_changed":
+        void this.compute.models.refresh();
+        break;
+      case "conversations_changed":
+        void this.conversations.list.refresh();
+        break;
+      case "invites_changed":
+        void this.networks.invites.refresh();
+        break;
+      case "knock":
+        this.knocks.add(item.knock);
+        break;
+      case "knock_ended":
+        this.#knockEnded(item);
+        break;
+      case "stopping":
+        break; // the shell tells when it is gone
+    }
+  }
+
+  #knockEnded(item: Extract<EventItem, { event: "knock_ended" }>): void {
+    const here = !this.knocks.waits(item.id);
+    this.knocks.end(item.id);
+    if (here) return;
+    if (item.outcome === "expired") this.notices.add(t("notice.knockExpired", { device: item.device_name }));
+    if (item.outcome === "withdrawn")
+      this.notices.add(t("notice.knockWithdrawn", { device: item.device_name }));
+  }
+}

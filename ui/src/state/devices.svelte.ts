@@ -1,0 +1,47 @@
+import { type Backend, ok } from "../ipc/backend";
+import type { Accepting, DeviceSummary } from "../ipc/bindings";
+import { Remote } from "./remote.svelte";
+
+/** The devices of the active network. Without a network there is still this one. */
+export class Devices {
+  readonly list: Remote<DeviceSummary[]>;
+  #backend: Backend;
+
+  constructor(backend: Backend) {
+    this.#backend = backend;
+    this.list = new Remote<DeviceSummary[]>([], () => this.#read());
+  }
+
+  get own(): DeviceSummary | undefined {
+    return this.list.value.find((device) => device.this_device);
+  }
+
+  get others(): DeviceSummary[] {
+    return this.list.value.filter((device) => !device.this_device);
+  }
+
+  find(id: string | undefined): DeviceSummary | undefined {
+    return this.list.value.find((device) => device.device_id === id);
+  }
+
+  async rename(name: string): Promise<void> {
+    await ok(this.#backend.commands.deviceName(name.trim()));
+    await this.list.refresh();
+  }
+
+  async accept(accepting: Accepting): Promise<void> {
+    await ok(this.#backend.commands.acceptingSet(accepting));
+    await this.list.refresh();
+  }
+
+  async remove(id: string): Promise<void> {
+    await ok(this.#backend.commands.deviceRemove(id));
+    await this.list.refresh();
+  }
+
+  async #read(): Promise<DeviceSummary[]> {
+    const answer = await this.#backend.commands.deviceList();
+    if (answer.status === "error" && answer.error.code === "no_network") return [];
+    return ok(Promise.resolve(answer));
+  }
+}

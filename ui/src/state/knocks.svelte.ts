@@ -1,0 +1,73 @@
+import { type Backend, ok } from "../ipc/backend";
+import type { DenyKind, Knock } from "../ipc/bindings";
+import { Remote } from "./remote.svelte";
+
+/** Devices that knock here. A new knock opens its card; a card put aside stays in the list until it is decided. */
+export class Knocks {
+  readonly list: Remote<Knock[]>;
+  /** Knock whose card is open. */
+  open = $state.raw<Knock>();
+  #backend: Backend;
+  #aside = new Set<string>();
+
+  constructor(backend: Backend) {
+    this.#backend = backend;
+    this.list = new Remote<Knock[]>([], async () => {
+      const answer = await backend.commands.knockList();
+      if (answer.status === "error" && answer.error.code === "no_network") return [];
+      return ok(Promise.resolve(answer));
+    });
+  }
+
+  get count(): number {
+    return this.list.value.length;
+  }
+
+  /** Reads the list and opens the card of the first knock nobody has looked at. */
+  refresh = async (): Promise<void> => {
+    await this.list.refresh();
+    this.#openNext();
+  };
+
+  add(knock: Knock): void {
+    this.list.value = [...this.list.value.filter((one) => one.id !== knock.id), knock];
+    this.#openNext();
+  }
+
+  /** Takes a knock off the list; true when its card was open and nobody here decided it. */
+  end(id: string): void {
+    this.list.value = this.list.value.filter((knock) => knock.id !== id);
+  }
+
+  show(knock: Knock): void {
+    this.open = knock;
+  }
+
+  /** Closes the card without deciding. */
+  close(): void {
+    if (this.open) this.#aside.add(this.open.id);
+    this.open = undefined;
+    this.#openNext();
+  }
+
+  /** Admits the device. The code goes along, so that only what was compared is admitted. */
+  async approve(knock: Knock): Promise<void> {
+    await ok(this.#backend.commands.knockApprove(knock.id, null, knock.code));
+    this.end(knock.id);
+  }
+
+  async deny(knock: Knock, kind: DenyKind): Promise<void> {
+    await ok(this.#backend.commands.knockDeny(knock.id, kind, null));
+    this.end(knock.id);
+  }
+
+  /** Whether the knock still waits for a decision. */
+  waits(id: string): boolean {
+    return this.list.value.some((knock) => knock.id === id);
+  }
+
+  #openNext(): void {
+    if (this.open) return;
+    this.open = this.list.value.find((knock) => !this.#aside.has(knock.id));
+  }
+}
