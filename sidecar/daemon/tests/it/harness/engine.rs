@@ -1,0 +1,134 @@
+//! Engines that a test controls: a real llama-server of its own, and a stand-in that misbehaves.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::response::{Html, IntoResponse, Response};
+use serde_json::Value;
+use tokio::process::{Child, Command};
+
+use super::{LIMIT, fixture, llama_server, web};
+
+/// A llama-server that belongs to the test, so its slots can be read.
+pub(crate) struct Engine {
+    /// Its base URL.
+    pub(crate) url: String,
+    _child: Child,
+}
+
+impl Engine {
+    /// Starts one with a test model and waits until it is ready.
+    pub(crate) async fn start(model: &str) -> Self {
+        // Between here and its start another program could take the port; then it is not ready and the test says so.
+        let port =
+            std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+        let mut command = Command::new(llama_server());
+        command.args([
+            "--host",
+            "127.0.0.1",
+            "--jinja",
+            "--threads",
+            "1",
+            "--slots",
+            "--parallel",
+            "2",
+            "--alias",
+            model,
+        ]);
+        command.args(["--port", &port.to_string(), "--model"]).arg(fixture(model));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        let engine = Self {
+            url: format!("http://127.0.0.1:{port}"),
+            _child: command.spawn().expect("llama-server can be started"),
+        };
+        let health = format!("{}/health", engine.url);
+        let ready = async || web().get(&health).send().await.is_ok_and(|answer| answer.status().is_success());
+        assert!(poll(LIMIT, ready).await, "llama-server was not ready");
+        engine
+    }
+
+    /// Whether it is answering somebody.
+    pub(crate) async fn busy(&self) -> bool {
+        let slots = web().get(format!("{}/slots", self.url)).send().await.expect("it answers");
+        let slots: Value = serde_json::from_str(&slots.text().await.expect("text")).expect("JSON");
+        slots.as_array().expect("a list").iter().any(|slot| slot["is_processing"] == true)
+    }
+
+    /// Waits until it is busy or idle; fails after `limit`.
+    pub(crate) async fn until_busy(&self, busy: bool, limit: Duration) {
+        assert!(poll(limit, async || self.busy().await == busy).await, "busy stayed {} for {limit:?}", !busy);
+    }
+}
+
+/// Whether `condition` comes true within `limit`.
+async fn poll(limit: Duration, condition: impl AsyncFn() -> bool) -> bool {
+    let deadline = Instant::now() + limit;
+    while !condition().await {
+        if Instant::now() > deadline {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    true
+}
+
+/// A stand-in for an engine.
+pub(crate) struct Mock {
+    /// Its base URL.
+    pub(crate) url: String,
+    requests: Arc<AtomicUsize>,
+}
+
+impl Mock {
+    /// One that answers every request with a web page.
+    pub(crate) async fn web_page() -> Self {
+        Self::serve(|| async { Html("<!doctype html><title>Router</title><h1>Log in</h1>").into_response() }).await
+    }
+
+    /// One that accepts requests and never answers.
+    pub(crate) async fn silent() -> Self {
+        Self::serve(std::future::pending::<Response>).await
+    }
+
+    /// One with one model that refuses every question, repeating the key it was given, as careless engines do.
+    pub(crate) async fn indiscreet() -> Self {
+        let models = || async { axum::Json(serde_json::json!({"object": "list", "data": [{"id": "parrot"}]})) };
+        let chat = |headers: http::HeaderMap| async move {
+            let key = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+            let body = serde_json::json!({"error": {"message": format!("Wrong key: {key}"), "type": "auth"}});
+            (http::StatusCode::UNAUTHORIZED, axum::Json(body))
+        };
+        let router = Router::new()
+            .route("/v1/models", axum::routing::get(models))
+            .route("/v1/chat/completions", axum::routing::post(chat));
+        Self::bind(router, Arc::default()).await
+    }
+
+    /// How many requests it got.
+    pub(crate) fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+
+    async fn serve<F: Future<Output = Response> + Send + 'static>(
+        answer: impl Fn() -> F + Clone + Send + Sync + 'static,
+    ) -> Self {
+        let requests = Arc::new(AtomicUsize::new(0));
+        let count = requests.clone();
+        let router = Router::new().fallback(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            answer()
+        });
+        Self::bind(router, requests).await
+    }
+
+    async fn bind(router: Router, requests: Arc<AtomicUsize>) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        // It ends with the test's runtime.
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url, requests }
+    }
+}

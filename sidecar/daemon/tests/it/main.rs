@@ -1,0 +1,33 @@
+//! The daemon as people and programs meet it: real processes, real llama-server, real connections on loopback.
+//!
+//! * `join`: knocking, approving, denying, restarting, pre-approved invites; the whole story through the command line
+//! * `invites`: links that are malformed, truncated, foreign, expired, revoked or used up
+//! * `members`: three devices; strangers and removed devices at the door
+//! * `remote`: answers from another device, cancelling them, losing the asker, models that appear
+//! * `engines`: engines that die, lie, stay silent or cannot load their model
+//! * `api`: the local API given bad requests
+//! * `origins`: web pages that try the local API or the bridge
+//! * `life`: locks, ports, signals; nothing is left behind
+//! * `damage`: broken files are set aside or left alone, never overwritten
+//! * `secrets`: keys appear nowhere
+//! * `command`: exit codes and forms of output of the command line
+//! * `hello`: the first question after the first start
+//! * `conversations`: what is kept, and for how long
+//!
+//! The processes are looked up in `/proc`, so this binary is for Linux.
+#![cfg(target_os = "linux")]
+
+mod api;
+mod command;
+mod conversations;
+mod damage;
+mod engines;
+mod harness;
+mod hello;
+mod invites;
+mod join;
+mod life;
+mod members;
+mod origins;
+mod remote;
+mod secrets;
