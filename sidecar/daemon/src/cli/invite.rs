@@ -42,7 +42,7 @@ fn describe(invite: &Invite) -> String {
         (true, None) => "It admits without a question: send it only to whom you mean.".to_owned(),
     };
     format!(
-        "{}\n\n{admits}\nIt works until {} from now and has the id {}.",
+        "{}\n\n{admits}\nIt works for {}. Its id is {}.",
         invite.invite.as_deref().unwrap_or("(made on another device)"),
         relative(invite.expires_at, now()).trim_start_matches("in "),
         invite.id,

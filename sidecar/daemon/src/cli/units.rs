@@ -36,7 +36,8 @@ pub(crate) fn now() -> i64 {
 /// `at` seen from `now`, both in milliseconds since the Unix epoch: `in 5 min`, `3 h ago`, `now`.
 pub(crate) fn relative(at: i64, now: i64) -> String {
     let apart = at.saturating_sub(now);
-    let seconds = apart.unsigned_abs() / 1_000;
+    // Rounded: an invite for 24 h should not read 23 h a moment after it was made.
+    let seconds = (apart.unsigned_abs() + 500) / 1_000;
     let (count, unit) = match seconds {
         0..60 => (seconds, "s"),
         60..3_600 => (seconds / 60, "min"),
@@ -91,7 +92,7 @@ mod tests {
         assert_eq!(relative(0, 400), "now");
         assert_eq!(relative(0, 5_000), "5 s ago");
         assert_eq!(relative(300_000, 0), "in 5 min");
-        assert_eq!(relative(86_400_000, 0), "in 24 h");
+        assert_eq!(relative(86_400_000, 7), "in 24 h");
         assert_eq!(relative(0, 259_200_000), "3 days ago");
         assert_eq!(relative(i64::MIN, i64::MAX), "106751991167 days ago");
     }
