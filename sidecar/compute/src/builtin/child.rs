@@ -22,6 +22,9 @@ use crate::{EngineUrl, Secret};
 const HEALTH_EVERY: Duration = Duration::from_millis(20);
 /// How long stderr is read after the process ended.
 const DRAIN: Duration = Duration::from_millis(200);
+/// When a child that was asked to end is asked again. llama-server loses a SIGTERM that comes just as it gets ready,
+/// and waits for clients that do not read; a second one makes it leave at once.
+const ASK_AGAIN: Duration = Duration::from_millis(300);
 /// What llama-server says when it listens, in every version that knows `--port 0`; the port follows.
 const LISTENING: &str = "listening on http://127.0.0.1:";
 /// Prompt cache in main memory, in MiB. llama-server's own default is 8192, too much for a device that does other work.
@@ -171,7 +174,7 @@ impl Task<'_> {
         stop: CancellationToken,
     ) -> ExitReport {
         let deadline = Instant::now() + self.plan.load;
-        let (mut ready, mut ends, mut kill_at) = (false, None, deadline);
+        let (mut ready, mut ends, mut kill_at, mut ask_again) = (false, None, deadline, None);
         let mut health: Option<Health> = None;
         let mut buffer = [0; 4096];
         let status = loop {
@@ -181,7 +184,12 @@ impl Task<'_> {
                 () = stop.cancelled(), if ends.is_none() => {
                     ask_to_end(&mut child);
                     ends = Some(Ends::Asked);
+                    ask_again = Some(Instant::now() + ASK_AGAIN);
                     kill_at = Instant::now() + self.plan.grace;
+                }
+                () = sleep_until(ask_again.unwrap_or(kill_at)), if ask_again.is_some() => {
+                    ask_to_end(&mut child);
+                    ask_again = None;
                 }
                 () = sleep_until(kill_at), if ends.is_some() || !ready => {
                     if let Err(error) = child.start_kill() {

@@ -49,7 +49,8 @@ impl LogTail {
         self.lines.push_back(line);
     }
 
-    /// The lines worth telling: the last errors (level `E` in llama-server's log) without repeats, else the last lines.
+    /// The lines worth telling: errors (level `E` in llama-server's log) without repeats, of which the first ones name the
+    /// cause and the last what came of it; without any, the last lines.
     pub(crate) fn telling(&self) -> Vec<String> {
         let mut errors = Vec::new();
         let mut all = Vec::new();
@@ -61,8 +62,12 @@ impl LogTail {
             }
             all.push(text);
         }
-        let chosen = if errors.is_empty() { all } else { errors };
-        chosen[chosen.len().saturating_sub(TOLD)..].to_vec()
+        if errors.is_empty() {
+            return all.split_off(all.len().saturating_sub(TOLD));
+        }
+        let last = errors.split_off((TOLD - 1).min(errors.len()));
+        errors.extend(last.into_iter().next_back());
+        errors
     }
 }
 
@@ -103,6 +108,12 @@ mod tests {
              0.00.005.000 E srv  exiting due to model loading error",
         );
         assert_eq!(tail.telling(), ["gguf_init: invalid magic characters", "srv  exiting due to model loading error"]);
+    }
+
+    #[test]
+    fn of_many_errors_the_first_and_the_last_are_told() {
+        let text: String = (0..10).map(|n| format!("0.00.001.000 E error {n}\n")).collect();
+        assert_eq!(tail_of(&text).telling(), ["error 0", "error 1", "error 2", "error 9"]);
     }
 
     #[test]
