@@ -30,14 +30,7 @@ pub fn run(context: Context<Wry>) -> ExitCode {
         )
         .with_writer(std::io::stderr)
         .init();
-    let home = match Home::find(None) {
-        Ok(home) => home,
-        Err(error) => {
-            tracing::error!("{error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match build(context, home) {
+    match build(context) {
         Ok(app) => {
             app.run(on_event);
             ExitCode::SUCCESS
@@ -49,7 +42,7 @@ pub fn run(context: Context<Wry>) -> ExitCode {
     }
 }
 
-fn build(context: Context<Wry>, home: Home) -> tauri::Result<tauri::App> {
+fn build(context: Context<Wry>) -> tauri::Result<tauri::App> {
     let bindings = bindings::builder();
     tauri::Builder::default()
         .plugin(single_instance(&context))
@@ -66,6 +59,13 @@ fn build(context: Context<Wry>, home: Home) -> tauri::Result<tauri::App> {
         .setup(move |app| {
             bindings.mount_events(app);
             let handle = app.handle().clone();
+            let home = match Home::find(None) {
+                Ok(home) => home,
+                Err(error) => {
+                    window::give_up(&handle, &error.to_string());
+                    return Ok(());
+                }
+            };
             let announce = handle.clone();
             let daemon = Daemon::supervise(home, daemon::find::launcher(handle.clone()), move |state| {
                 if let Err(error) = state.emit(&announce) {

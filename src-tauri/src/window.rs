@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use tauri::{AppHandle, Manager};
+use tauri_plugin_dialog::{DialogExt, MessageDialogKind};
 
 /// Label of the window, as in `tauri.conf.json`.
 pub(crate) const MAIN: &str = "main";
@@ -19,6 +20,18 @@ pub(crate) fn show(app: &AppHandle) {
             }
         }
     }
+}
+
+/// Says why the app cannot run at all, and ends it. Whoever started it by its icon sees no terminal.
+pub(crate) fn give_up(app: &AppHandle, reason: &str) {
+    tracing::error!("{reason}");
+    if let Some(window) = app.get_webview_window(MAIN)
+        && let Err(error) = window.hide()
+    {
+        tracing::debug!("the window could not be hidden: {error}");
+    }
+    let ending = app.clone();
+    app.dialog().message(reason).title("MyOwnLLM cannot start").kind(MessageDialogKind::Error).show(move |_| ending.exit(1));
 }
 
 /// Whether the person looks at the window now.

@@ -1,0 +1,137 @@
+// The real window against the real daemon, through WebDriver: the whole story of the first issue, and what the window does
+// when its daemon dies, is there already, or cannot be started. Runs inside xvfb-run and dbus-run-session.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, test } from 'node:test';
+import { Device, until } from '../lib/mesh.mjs';
+import { at } from '../lib/paths.mjs';
+import { App, lives } from './app.mjs';
+
+/** The words on the screen come from the one catalogue. */
+const WORDS = JSON.parse(readFileSync(at('ui', 'src', 'i18n', 'en.json'), 'utf8'));
+const words = (key, values = {}) => WORDS[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+const field = (label) => `//input[@id=//label[normalize-space(.)='${label}']/@for]`;
+const shot = (name) => at('out', 'shots', `window-${name}.png`);
+
+const apps = [];
+const devices = [];
+
+function newApp() {
+  const app = new App();
+  apps.push(app);
+  return app;
+}
+
+after(async () => {
+  for (const app of apps) await app.remove();
+  for (const device of devices) await device.remove();
+});
+
+/** Names this device and founds a network, as on the first start. */
+async function welcome(window) {
+  await window.seeText(words('welcome.name'), 60_000);
+  await window.type('the name of this device', field(words('general.name')), 'Kitchen');
+  await window.shot(shot('1-welcome'));
+  await window.press(words('action.continue'));
+  await window.click('the way to found a network', `//button[.//*[normalize-space(.)='${words('welcome.found')}']]`);
+  await window.type('the name of the network', field(words('create.name')), 'home');
+  await window.press(words('create.action'));
+  await window.seeText(words('welcome.chat'));
+  await window.shot(shot('2-founded'));
+  await window.press(words('welcome.skipAll'));
+}
+
+/** Makes an invite in the window and returns the link. */
+async function invite(window) {
+  await window.press(words('empty.addDevice'));
+  const link = await until('the invite', async () => {
+    const text = await window.run(`return document.querySelector('[data-testid=invite]')?.innerText ?? null`);
+    return text?.trim() || null;
+  });
+  await window.press(words('action.close'));
+  return link;
+}
+
+/** Asks in the window on the route `name`; returns how many different lengths the growing answer had. */
+async function ask(window, name, question) {
+  await window.click('the route picker', `//*[@data-testid='route']`);
+  await window.click(`the route ${name}`, `//*[@role='menuitem'][.//*[normalize-space(.)='${name}']]`);
+  await window.run(`
+    const seen = (window.__lengths = new Set());
+    const log = () => document.querySelector('[role=log]')?.innerText.length ?? 0;
+    new MutationObserver(() => seen.add(log())).observe(document.body, { subtree: true, childList: true, characterData: true });
+  `);
+  await window.type('the message', `//textarea[@aria-label='${words('composer.label')}']`, question, { enter: true });
+  await window.see('the answer', `//*[@data-testid='meta'][contains(., '${name}')]`, 60_000);
+  return window.run('return window.__lengths.size');
+}
+
+test('found a network, see a knock, read the same code, approve, and chat on the other device', async () => {
+  const app = newApp();
+  const desk = new Device('Desk');
+  devices.push(desk);
+  const [window] = await Promise.all([app.open(), desk.serve()]);
+  await welcome(window);
+  const joining = desk.follow(['join', await invite(window), '--wait', '120']);
+
+  await window.seeText(words('knock.title', { device: 'Desk', network: 'home' }), 30_000);
+  const shown = await window.run(`return document.querySelector('[data-testid=code]').innerText`);
+  const told = joining.lines.find((line) => line.event === 'knocking')?.code;
+  assert.equal(shown.replace(/\s/g, ''), told, 'both sides show the same code');
+  await window.shot(shot('3-knock'));
+  await window.press(words('knock.match'));
+  const lines = await joining.done;
+  assert.equal(lines.at(-1).event, 'joined');
+
+  const members = await app.device.cli('devices');
+  assert.deepEqual(members.map((member) => member.name).sort(), ['Desk', 'Kitchen']);
+
+  const lengths = await ask(window, 'Desk', words('starter.demo1'));
+  assert.ok(lengths > 3, `the answer grew in ${lengths} steps, so it was not streamed`);
+  await window.shot(shot('4-chat'));
+});
+
+test('a daemon that dies is started again, and the window goes on', async () => {
+  const [app] = apps;
+  const before = await app.daemon();
+  process.kill(before, 'SIGKILL');
+  const next = await app.daemon(before);
+  assert.ok(lives(next));
+  await until('the network in the new daemon', async () => {
+    const status = await app.device.cli('status').catch(() => null);
+    return status?.network === 'home' ? status : null;
+  });
+  const lost = `document.querySelector('[data-testid=lost]')`;
+  await until('the window to be attached again', () => app.window.run(`return ${lost} ? null : true`));
+  assert.match(await app.window.text(), /Desk/, 'the conversation is still on the screen');
+  await app.window.shot(shot('5-again'));
+});
+
+test('closing the window ends the daemon that the app started', async () => {
+  const [app] = apps;
+  const pid = await app.daemon();
+  const started = performance.now();
+  await app.window.call('DELETE', `${app.window.session}/window`).catch(() => {});
+  await until('the end of the daemon', () => (lives(pid) ? null : true), { within: 10_000 });
+  assert.ok(performance.now() - started < 5000, 'an ordered end takes less than 5 s');
+  await app.close();
+});
+
+test('a daemon that runs already is used, and left running', async () => {
+  const app = newApp();
+  await app.device.serve();
+  const window = await app.open();
+  await window.seeText(words('welcome.name'), 60_000);
+  await window.call('DELETE', `${window.session}/window`).catch(() => {});
+  await app.close();
+  assert.equal((await app.device.cli('status')).device_id, app.device.ready.device_id);
+});
+
+test('a daemon that cannot be started is explained', async () => {
+  const app = newApp();
+  const window = await app.open({ MYOWNLLM_MESH_BIN: '/nonexistent/myownmesh' });
+  await window.seeText(words('failed.title'), 60_000);
+  assert.match(await window.text(), /MYOWNLLM_MESH_BIN names \/nonexistent\/myownmesh/);
+  await window.shot(shot('6-failed'));
+});
