@@ -1,1 +1,37 @@
-//! placeholder
+//! Devices, networks, membership and connections. Knows nothing of language models.
+//!
+//! [`Mesh`] is a handle to one actor that owns this device's networks: the signed records, the membership folded from
+//! them, the knocks that wait, and the links to other members. What a device offers to members is an [`axum::Router`]
+//! given in [`MeshConfig`]; requests of members reach it over encrypted streams after a membership check, with an
+//! [`Asker`] extension that tells who asks. [`Mesh::request`] is the other end of that.
+//!
+//! - [`proto`]: values, codecs, folds and state machines, free of input and output
+//! - `store`: what is kept in the device's database
+//! - `net`: iroh endpoint, links, HTTP over streams, knocks
+//! - `mesh`, `actor`: the handle, and the actor that composes all of it
+
+mod actor;
+mod api;
+mod clock;
+mod error;
+mod ledger;
+mod mesh;
+mod net;
+pub mod proto;
+mod roster;
+mod store;
+
+pub use crate::api::{
+    Asker, DenyKind, InviteInfo, InviteOptions, JoinStep, KnockInfo, KnockOutcome, LinkState, MemberInfo, MeshConfig,
+    MeshEvent, MeshSnapshot, NetworkInfo, PathKind, ProbeCheck, ProbeReport,
+};
+pub use crate::error::{ErrorKind, MeshError};
+pub use crate::mesh::{JoinProgress, Mesh};
+pub use crate::proto::code::Code;
+pub use crate::proto::ids::{DeviceId, InviteId, KnockId, NetworkId};
+pub use crate::proto::invite::{Invite, InviteError};
+pub use crate::proto::knock::InviteProblem;
+pub use crate::proto::name::{DeviceName, NameError, NetworkName};
+pub use crate::proto::record::{NetworkKind, Role};
+pub use hyper::body::Incoming;
+pub use iroh::RelayUrl;

@@ -1,0 +1,435 @@
+//! The mesh's own actor: owns the store, the active network and the pictures made of them.
+//!
+//! Everybody talks to it by [`Command`]s; it publishes the [`Roster`] for those who check membership and the
+//! [`MeshSnapshot`] for those who show it. It never waits for a peer: whatever takes time runs in a task that reports
+//! back by a command. SQLite is called in place: every call here touches a few kilobytes by key in WAL mode, which
+//! costs less than handing it to another thread.
+//!
+//! - `networks`: found, use, leave, forget, rename, adopt
+//! - `members`: admit, remove, roles, names, invites
+//! - `peers`: links that come and go, records and cards of other members
+//! - `picture`: roster and snapshot
+
+mod members;
+mod networks;
+mod peers;
+mod picture;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use iroh::{Endpoint, SecretKey};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::{
+    InviteInfo, InviteOptions, KnockInfo, LinkState, MemberInfo, MeshConfig, MeshEvent, MeshSnapshot, NetworkInfo,
+};
+use crate::clock::now_ms;
+use crate::error::MeshError;
+use crate::ledger::Ledger;
+use crate::mesh::{Inner, JoinProgress};
+use crate::net::hello::Places;
+use crate::net::knock::Knocks;
+use crate::net::links::{LinkTable, Links};
+use crate::net::serve::Gate;
+use crate::net::sync::{CardPush, Push};
+use crate::net::{accept, endpoint, knock, links, routes};
+use crate::proto::Millis;
+use crate::proto::hlc::Clock;
+use crate::proto::ids::{DeviceId, InviteId, NetworkId, RecordId};
+use crate::proto::invite::Invite;
+use crate::proto::knock::{Admission, Bundle, PendingKnock};
+use crate::proto::name::{DeviceName, NetworkName};
+use crate::proto::reconcile::{RecordSet, Refused};
+use crate::proto::record::{NetworkKind, Role, Via};
+use crate::roster::Roster;
+use crate::store::Store;
+
+/// Commands that may wait.
+const INBOX: usize = 256;
+/// Events a slow reader may be behind.
+const EVENTS: usize = 256;
+/// The endpoint's farewell to its peers ends within this time.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(1_200);
+
+/// Where a command's answer goes.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, MeshError>>;
+
+/// What an admission gives back.
+pub(crate) struct Admitted {
+    /// For the guest.
+    pub(crate) bundle: Bundle,
+    /// For whoever approved.
+    pub(crate) member: MemberInfo,
+}
+
+/// What can be asked of the actor.
+pub(crate) enum Command {
+    CreateNetwork {
+        name: NetworkName,
+        kind: NetworkKind,
+        reply: Reply<NetworkInfo>,
+    },
+    UseNetwork {
+        network: NetworkId,
+        reply: Reply<NetworkInfo>,
+    },
+    LeaveNetwork {
+        reply: Reply<()>,
+    },
+    ForgetNetwork {
+        network: NetworkId,
+        reply: Reply<()>,
+    },
+    RenameNetwork {
+        network: NetworkId,
+        name: NetworkName,
+        reply: Reply<NetworkInfo>,
+    },
+    CreateInvite {
+        options: InviteOptions,
+        reply: Reply<InviteInfo>,
+    },
+    Invites {
+        reply: Reply<Vec<InviteInfo>>,
+    },
+    RevokeInvite {
+        invite: InviteId,
+        reply: Reply<()>,
+    },
+    Join {
+        invite: Box<Invite>,
+        reply: Reply<JoinProgress>,
+    },
+    RemoveDevice {
+        device: DeviceId,
+        reply: Reply<()>,
+    },
+    SetRole {
+        device: DeviceId,
+        role: Role,
+        reply: Reply<MemberInfo>,
+    },
+    RenameDevice {
+        name: DeviceName,
+        reply: Reply<()>,
+    },
+    PublishCard {
+        card: serde_json::Value,
+        reply: Reply<()>,
+    },
+    /// Whether any place of this device is known.
+    Places {
+        device: DeviceId,
+        reply: Reply<bool>,
+    },
+    /// A join task is through: keep the network and make it the active one.
+    Adopt {
+        admission: Box<Admission>,
+        reply: Reply<NetworkInfo>,
+    },
+    /// The knock actor has a decision: write it.
+    Admit {
+        knock: Box<PendingKnock>,
+        role: Role,
+        via: Via,
+        reply: Reply<Admitted>,
+    },
+    /// A member that lost its records knocks.
+    BundleFor {
+        device: DeviceId,
+        reply: Reply<Bundle>,
+    },
+    /// A member sent records.
+    PeerRecords {
+        from: DeviceId,
+        network: NetworkId,
+        push: Push,
+        reply: Reply<()>,
+    },
+    /// A member asks for records.
+    PeerFetch {
+        network: NetworkId,
+        ids: Vec<RecordId>,
+        reply: Reply<Bytes>,
+    },
+    /// A member reconciles.
+    PeerReconcile {
+        network: NetworkId,
+        message: Bytes,
+        reply: Reply<Bytes>,
+    },
+    /// A member sent its card.
+    PeerCard {
+        from: DeviceId,
+        network: NetworkId,
+        push: CardPush,
+        reply: Reply<()>,
+    },
+    /// A task reconciles with a member: the set as it is.
+    RecordSet {
+        network: NetworkId,
+        reply: Reply<Arc<RecordSet>>,
+    },
+    /// Which of these a reconciliation should fetch.
+    Wanted {
+        network: NetworkId,
+        ids: Vec<RecordId>,
+        reply: Reply<Vec<RecordId>>,
+    },
+}
+
+/// What is known of a member beside its records.
+#[derive(Clone, Default)]
+struct Met {
+    places: Places,
+    version: Option<String>,
+    card: Option<(u64, Arc<serde_json::Value>)>,
+    last_seen: Option<Millis>,
+}
+
+struct Actor {
+    secret: SecretKey,
+    me: DeviceId,
+    name: DeviceName,
+    os: String,
+    app_version: String,
+    started_at: Millis,
+    endpoint: Endpoint,
+    store: Store,
+    clock: Clock,
+    /// Every saved network as it is shown.
+    saved: BTreeMap<NetworkId, NetworkInfo>,
+    active: Option<Ledger>,
+    /// Members of the active network.
+    met: BTreeMap<DeviceId, Met>,
+    refused: Refused,
+    card: Option<CardPush>,
+    links: Links,
+    knocks: Knocks,
+    /// The links as they were last looked at.
+    table: Arc<LinkTable>,
+    table_watch: watch::Receiver<Arc<LinkTable>>,
+    waiting: watch::Receiver<Arc<Vec<KnockInfo>>>,
+    roster: watch::Sender<Arc<Roster>>,
+    snapshot: watch::Sender<Arc<MeshSnapshot>>,
+    events: broadcast::Sender<MeshEvent>,
+    inbox: mpsc::Sender<Command>,
+    commands: mpsc::Receiver<Command>,
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+/// Starts everything and returns what the handle needs.
+pub(crate) async fn start(config: MeshConfig) -> Result<Inner, MeshError> {
+    let secret = SecretKey::from_bytes(&config.secret);
+    let me = DeviceId::from(secret.public());
+    let store = Store::open(config.database, me)?;
+    let active = store.networks()?.into_iter().find(|network| network.active).map(|network| network.id);
+    let last = last_listen(&store, active, me)?;
+    let (roster, roster_watch) = watch::channel(Arc::new(Roster::default()));
+    let (listen, relay) = (config.listen, config.relay);
+    let endpoint = endpoint::bind(config.secret, &listen, &last, relay.as_ref(), roster_watch.clone()).await?;
+
+    let (inbox, commands) = mpsc::channel(INBOX);
+    let (events, _) = broadcast::channel(EVENTS);
+    let stops = Stops::default();
+    let router = routes::routes(inbox.clone()).merge(config.service);
+    let (links, links_run) = Links::start(links::Setup {
+        endpoint: endpoint.clone(),
+        roster: roster_watch.clone(),
+        gate: Gate::new(roster_watch.clone(), router),
+        name: config.device_name.clone(),
+        app_version: config.app_version.clone(),
+        stop: stops.links.clone(),
+    });
+    let (knocks, knocks_run) = Knocks::start(knock::Setup {
+        me,
+        name: config.device_name.clone(),
+        roster: roster_watch,
+        mesh: inbox.clone(),
+        events: events.clone(),
+        stop: stops.knocks.clone(),
+    });
+    let (snapshot, snapshot_watch) = watch::channel(Arc::new(MeshSnapshot {
+        device_id: me,
+        device_name: config.device_name.clone(),
+        listen: endpoint.bound_sockets(),
+        networks: Vec::new(),
+        active: None,
+        members: Vec::new(),
+        knocks: Vec::new(),
+    }));
+    let mut actor = Actor {
+        clock: Clock::starting_at(store.latest_hlc()?),
+        secret,
+        me,
+        name: config.device_name,
+        os: config.os,
+        app_version: config.app_version,
+        started_at: now_ms(),
+        endpoint: endpoint.clone(),
+        store,
+        saved: BTreeMap::new(),
+        active: None,
+        met: BTreeMap::new(),
+        refused: Refused::default(),
+        card: None,
+        table: Arc::default(),
+        table_watch: links.table(),
+        waiting: knocks.waiting(),
+        links: links.clone(),
+        knocks: knocks.clone(),
+        roster,
+        snapshot,
+        events: events.clone(),
+        inbox: inbox.clone(),
+        commands,
+        tasks: JoinSet::new(),
+        stop: stops.actor.clone(),
+    };
+    // The links' actor must run before the first network is made active: its inbox is bounded.
+    let tracker = TaskTracker::new();
+    let links_task = tracker.spawn(links_run);
+    let knocks_task = tracker.spawn(knocks_run);
+    if let Err(error) = actor.restore(active).await {
+        stops.all();
+        endpoint.close().await;
+        return Err(error);
+    }
+    let accept_task = tracker.spawn(accept::run(endpoint.clone(), links.clone(), knocks.clone(), stops.accept.clone()));
+    let actor_task = tracker.spawn(actor.run());
+    let (stop, stopped) = (CancellationToken::new(), CancellationToken::new());
+    let (asked, done) = (stop.clone(), stopped.clone());
+    tokio::spawn(async move {
+        asked.cancelled().await;
+        // No newcomers, then no knocks, no links, no state, and last the sockets. A task that panicked counts as ended.
+        stops.accept.cancel();
+        let _ = accept_task.await;
+        stops.knocks.cancel();
+        let _ = knocks_task.await;
+        stops.links.cancel();
+        let _ = links_task.await;
+        stops.actor.cancel();
+        let _ = actor_task.await;
+        if tokio::time::timeout(CLOSE_TIMEOUT, endpoint.close()).await.is_err() {
+            tracing::warn!("the sockets did not close in time");
+        }
+        done.cancel();
+    });
+    Ok(Inner {
+        device_id: me,
+        inbox,
+        snapshot: snapshot_watch,
+        events,
+        links,
+        knocks,
+        stop: stop.drop_guard(),
+        stopped,
+    })
+}
+
+#[derive(Default)]
+struct Stops {
+    accept: CancellationToken,
+    knocks: CancellationToken,
+    links: CancellationToken,
+    actor: CancellationToken,
+}
+
+impl Stops {
+    fn all(&self) {
+        for stop in [&self.accept, &self.knocks, &self.links, &self.actor] {
+            stop.cancel();
+        }
+    }
+}
+
+/// The sockets of the last run: kept as this device's own entry among the peers.
+fn last_listen(store: &Store, active: Option<NetworkId>, me: DeviceId) -> Result<Vec<SocketAddr>, MeshError> {
+    let Some(network) = active else { return Ok(Vec::new()) };
+    let own = store.peers(network)?.into_iter().find(|(device, _)| *device == me);
+    Ok(own.and_then(|(_, peer)| peer.address).map_or_else(Vec::new, |address| address.addresses))
+}
+
+impl Actor {
+    #[tracing::instrument(name = "mesh", skip_all, fields(device = %self.me.short()))]
+    async fn run(mut self) {
+        let stop = self.stop.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(command) = self.commands.recv() => self.handle(command).await,
+                Ok(()) = self.table_watch.changed() => self.links_changed(),
+                Ok(()) = self.waiting.changed() => {}
+                Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => {
+                    if let Err(error) = done && error.is_panic() {
+                        tracing::error!(%error, "a task of the mesh failed");
+                    }
+                    continue;
+                }
+            }
+            self.publish_snapshot();
+        }
+        self.tasks.shutdown().await;
+    }
+
+    async fn handle(&mut self, command: Command) {
+        // An answer that nobody waits for any more is dropped.
+        match command {
+            Command::CreateNetwork { name, kind, reply } => answer(reply, self.create_network(name, kind).await),
+            Command::UseNetwork { network, reply } => answer(reply, self.use_network(network).await),
+            Command::LeaveNetwork { reply } => answer(reply, self.leave_network()),
+            Command::ForgetNetwork { network, reply } => answer(reply, self.forget_network(network)),
+            Command::RenameNetwork { network, name, reply } => answer(reply, self.rename_network(network, name).await),
+            Command::CreateInvite { options, reply } => answer(reply, self.create_invite(options).await),
+            Command::Invites { reply } => answer(reply, self.invites()),
+            Command::RevokeInvite { invite, reply } => answer(reply, self.revoke_invite(invite).await),
+            Command::Join { invite, reply } => answer(reply, self.join(*invite).await),
+            Command::RemoveDevice { device, reply } => answer(reply, self.remove_device(device).await),
+            Command::SetRole { device, role, reply } => answer(reply, self.set_role(device, role).await),
+            Command::RenameDevice { name, reply } => answer(reply, self.rename_device(name).await),
+            Command::PublishCard { card, reply } => answer(reply, self.publish_card(card)),
+            Command::Places { device, reply } => answer(reply, Ok(self.knows_places(device))),
+            Command::Adopt { admission, reply } => answer(reply, self.adopt(*admission).await),
+            Command::Admit { knock, role, via, reply } => answer(reply, self.admit(*knock, role, via).await),
+            Command::BundleFor { device, reply } => answer(reply, self.bundle(device)),
+            Command::PeerRecords { from, network, push, reply } => {
+                answer(reply, self.peer_records(from, network, push).await);
+            }
+            Command::PeerFetch { network, ids, reply } => answer(reply, self.peer_fetch(network, &ids)),
+            Command::PeerReconcile { network, message, reply } => {
+                answer(reply, self.peer_reconcile(network, &message));
+            }
+            Command::PeerCard { from, network, push, reply } => answer(reply, self.peer_card(from, network, push)),
+            Command::RecordSet { network, reply } => answer(reply, self.ledger_of(network).map(|it| it.set().clone())),
+            Command::Wanted { network, ids, reply } => answer(reply, self.wanted(network, ids)),
+        }
+    }
+
+    /// The active network, if it is `network`.
+    fn ledger_of(&self, network: NetworkId) -> Result<&Ledger, MeshError> {
+        self.active.as_ref().filter(|ledger| ledger.network() == network).ok_or(MeshError::NoNetwork)
+    }
+
+    /// The active network.
+    fn ledger(&self) -> Result<&Ledger, MeshError> {
+        self.active.as_ref().ok_or(MeshError::NoNetwork)
+    }
+
+    /// Tells listeners; having none is fine.
+    fn tell(&self, event: MeshEvent) {
+        let _ = self.events.send(event);
+    }
+}
+
+fn answer<T>(reply: Reply<T>, outcome: Result<T, MeshError>) {
+    let _ = reply.send(outcome);
+}

@@ -1,0 +1,270 @@
+//! Members: admit, remove, roles, names, invites. Every change is a record; this file decides whether this device may
+//! write it and what follows from it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::networks::peer_address;
+use super::{Actor, Admitted};
+use crate::api::{InviteInfo, InviteOptions, MemberInfo, MeshEvent};
+use crate::clock::now_ms;
+use crate::error::MeshError;
+use crate::net::endpoint;
+use crate::net::hello::Places;
+use crate::net::sync::{Push, pack};
+use crate::proto::fold::{Membership, Void};
+use crate::proto::ids::{DeviceId, InviteId, NetworkId};
+use crate::proto::invite::{Invite, InviteSecret, Payload};
+use crate::proto::knock::{Bundle, PeerAddress, PendingKnock};
+use crate::proto::name::DeviceName;
+use crate::proto::record::{
+    Admit, Body, InviteGrant, MAX_INVITE_USES, Record, Remove, RevokeInvite, Role, SetRole, Via,
+};
+use crate::store::SavedInvite;
+
+/// How long an invite works unless told otherwise: one day.
+const INVITE_MS: i64 = 24 * 60 * 60 * 1000;
+/// The longest an invite may work: one year.
+const MAX_INVITE_MS: i64 = 365 * INVITE_MS;
+
+impl Actor {
+    /// Signs and keeps a record of this device, and lets it take effect: here, and on linked members.
+    pub(super) async fn write(&mut self, network: NetworkId, body: Body) -> Result<Record, MeshError> {
+        self.write_with(network, body, Vec::new()).await
+    }
+
+    async fn write_with(
+        &mut self,
+        network: NetworkId,
+        body: Body,
+        peers: Vec<PeerAddress>,
+    ) -> Result<Record, MeshError> {
+        let now = now_ms();
+        let (secret, hlc) = (&self.secret, self.clock.tick(now));
+        let record = self.store.write(network, now, |seq| Record::sign(secret, network, seq, hlc, body))?;
+        if self.ledger_of(network).is_ok() {
+            self.take_effect(std::slice::from_ref(&record), peers, None).await;
+        } else if let Some(membership) = self.store.membership(network)? {
+            self.store.set_network_name(network, &membership.name)?;
+            let info = self.network_info(&membership, false);
+            self.saved.insert(network, info);
+        }
+        Ok(record)
+    }
+
+    /// Lets stored records take effect: fold, cut who was removed, let in who was admitted, tell everybody else.
+    pub(super) async fn take_effect(&mut self, added: &[Record], peers: Vec<PeerAddress>, from: Option<DeviceId>) {
+        let Some(ledger) = &mut self.active else { return };
+        let before = ledger.add(added);
+        let after = ledger.membership().clone();
+        let network = after.network;
+        let known: BTreeSet<DeviceId> = after.members.keys().copied().filter(|device| *device != self.me).collect();
+        let push = Push { records: added.iter().map(|record| record.as_bytes().to_vec()).collect(), peers };
+        let bytes = pack(&push);
+        for (device, gone) in before.members.iter().filter(|(device, _)| !after.is_member(**device)) {
+            self.met.remove(device);
+            if let Err(error) = self.store.forget_peer(network, *device) {
+                tracing::warn!(%error, "a removed device's addresses could not be deleted");
+            }
+            if *device != self.me {
+                self.links.farewell(*device, bytes.clone()).await;
+            }
+            self.tell(MeshEvent::MemberRemoved { device_id: *device, name: gone.name.clone() });
+        }
+        for peer in push.peers.iter().filter(|peer| known.contains(&peer.device)) {
+            let places = Places::new(peer.addresses.clone(), peer.relay.clone());
+            self.learn(network, peer.device, &places).await;
+        }
+        if before.name != after.name
+            && let Err(error) = self.store.set_network_name(network, &after.name)
+        {
+            tracing::warn!(%error, "the network's new name could not be kept");
+        }
+        self.note_active();
+        self.publish_roster();
+        for (device, member) in after.members.iter().filter(|(device, _)| !before.is_member(**device)) {
+            self.tell(MeshEvent::MemberAdded { device_id: *device, name: member.name.clone() });
+        }
+        self.push_records(network, &bytes, from);
+    }
+
+    /// Keeps where a member may be found, and tries there.
+    pub(super) async fn learn(&mut self, network: NetworkId, device: DeviceId, places: &Places) {
+        if places.is_empty() {
+            return;
+        }
+        let met = self.met.entry(device).or_default();
+        let merged = places.merged(&met.places);
+        if merged != met.places {
+            met.places = merged;
+            if let Err(error) = self.store.set_peer_address(network, &peer_address(device, &met.places)) {
+                tracing::warn!(%error, "a device's addresses could not be kept");
+            }
+        }
+        self.links.learn(device, places.clone()).await;
+    }
+
+    /// Writes a knock's admission and gathers what the newcomer gets.
+    pub(super) async fn admit(&mut self, knock: PendingKnock, role: Role, via: Via) -> Result<Admitted, MeshError> {
+        let network = self.ledger()?.network();
+        let places = Places::new(knock.addresses.iter().copied(), None);
+        let admit = Admit { device: knock.device, name: knock.name, os: knock.os, role, via };
+        let peers = vec![peer_address(knock.device, &places)];
+        let record = self.write_with(network, Body::Admit(admit), peers).await?;
+        let membership = self.ledger()?.membership().clone();
+        let Some(member) = membership.members.get(&knock.device) else {
+            let why = membership.void.get(&record.id()).map_or_else(String::new, Void::to_string);
+            return Err(MeshError::Conflict(format!("The approval does not count: {why}. Let it knock again.")));
+        };
+        let member = self.member_info(knock.device, member);
+        Ok(Admitted { bundle: self.bundle(knock.device)?, member })
+    }
+
+    /// All records, and where the members are, for `guest`.
+    pub(super) fn bundle(&self, guest: DeviceId) -> Result<Bundle, MeshError> {
+        let ledger = self.ledger()?;
+        let others = self.met.iter().filter(|(device, met)| **device != guest && !met.places.is_empty());
+        let mut peers: Vec<PeerAddress> = others.map(|(device, met)| peer_address(*device, &met.places)).collect();
+        peers.push(peer_address(self.me, &endpoint::own_places(&self.endpoint)));
+        Ok(Bundle { records: ledger.all_bytes(), peers })
+    }
+
+    pub(super) async fn remove_device(&mut self, device: DeviceId) -> Result<(), MeshError> {
+        let membership = self.ledger()?.membership().clone();
+        if device == self.me {
+            return Err(MeshError::InvalidArgument(
+                "This is this very device. To leave a network, use `myownmesh network leave` or `network forget`.".to_owned(),
+            ));
+        }
+        allowed(membership.may_remove(self.me, device), "remove this device")?;
+        let last_seq = membership.head(device);
+        self.write(membership.network, Body::Remove(Remove { device, last_seq })).await?;
+        Ok(())
+    }
+
+    pub(super) async fn set_role(&mut self, device: DeviceId, role: Role) -> Result<MemberInfo, MeshError> {
+        let membership = self.ledger()?.membership().clone();
+        let now = membership.role(device).ok_or(MeshError::NotMember)?;
+        if now != role {
+            allowed(membership.may_set_role(self.me, device, role), "change roles")?;
+            let last_seq = membership.head(device);
+            self.write(membership.network, Body::Role(SetRole { device, role, last_seq })).await?;
+        }
+        let membership = self.ledger()?.membership().clone();
+        let member = membership.members.get(&device).ok_or(MeshError::NotMember)?;
+        Ok(self.member_info(device, member))
+    }
+
+    /// Renames this device, in every network that it is a member of.
+    pub(super) async fn rename_device(&mut self, name: DeviceName) -> Result<(), MeshError> {
+        self.name = name.clone();
+        self.links.named(name.clone()).await;
+        self.knocks.named(name).await;
+        let member_of: Vec<NetworkId> =
+            self.saved.values().filter(|info| info.role.is_some()).map(|info| info.id).collect();
+        for network in member_of {
+            self.write(network, Body::DeviceInfo(self.device_info())).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn create_invite(&mut self, options: InviteOptions) -> Result<InviteInfo, MeshError> {
+        let membership = self.ledger()?.membership().clone();
+        let role = options.role.unwrap_or(Role::Member);
+        if !options.approved && (options.role.is_some() || options.uses.is_some()) {
+            return Err(MeshError::InvalidArgument(
+                "A role and a number of uses belong to an invite that admits: add `--approved`, or leave them out.".to_owned(),
+            ));
+        }
+        if !membership.may_grant(self.me, role) {
+            return Err(MeshError::NotAllowed(
+                "This device may not admit others like that. Ask an owner of the network.".to_owned(),
+            ));
+        }
+        let now = now_ms();
+        let expires_at = now + expiry_ms(options.expires_in)?;
+        let secret = options.approved.then(|| InviteSecret::from_bytes(rand::random()));
+        let places = endpoint::own_places(&self.endpoint);
+        if places.is_empty() {
+            return Err(MeshError::Conflict(
+                "This device has no network address that others could reach. Connect it to a network first.".to_owned(),
+            ));
+        }
+        let payload = Payload {
+            network: membership.network,
+            name: membership.name.clone(),
+            inviter: self.me,
+            addresses: places.addresses().to_vec(),
+            relays: places.relay().map(str::to_owned).into_iter().collect(),
+            expires_at,
+            id: secret.map_or_else(|| InviteId::from_bytes(rand::random()), |secret| secret.id()),
+            secret,
+        };
+        let invite = Invite::sign(&self.secret, payload)?;
+        if let Some(secret) = secret {
+            let uses = options.uses.unwrap_or(1);
+            if !(1..=MAX_INVITE_USES).contains(&uses) {
+                return Err(MeshError::InvalidArgument(format!(
+                    "An invite admits from 1 to {MAX_INVITE_USES} devices, not {uses}."
+                )));
+            }
+            let grant = InviteGrant { key: secret.key(), role, uses, expires_at };
+            self.write(membership.network, Body::Invite(grant)).await?;
+        }
+        self.store.save_invite(&invite, now)?;
+        let membership = self.ledger()?.membership();
+        Ok(invite_info(SavedInvite { invite, created_at: now, revoked: false }, membership))
+    }
+
+    pub(super) fn invites(&self) -> Result<Vec<InviteInfo>, MeshError> {
+        let membership = self.ledger()?.membership();
+        let saved = self.store.invites(membership.network)?;
+        Ok(saved.into_iter().map(|invite| invite_info(invite, membership)).collect())
+    }
+
+    pub(super) async fn revoke_invite(&mut self, invite: InviteId) -> Result<(), MeshError> {
+        let membership = self.ledger()?.membership().clone();
+        let granted = membership.invites.get(&invite);
+        if granted.is_some_and(|granted| !granted.revoked) {
+            allowed(membership.may_revoke(self.me, invite), "revoke this invite")?;
+            self.write(membership.network, Body::RevokeInvite(RevokeInvite { id: invite })).await?;
+        }
+        let made_here = self.store.revoke_invite(invite)?;
+        if made_here || granted.is_some() { Ok(()) } else { Err(MeshError::UnknownInvite) }
+    }
+}
+
+fn expiry_ms(wanted: Option<std::time::Duration>) -> Result<i64, MeshError> {
+    let Some(wanted) = wanted else { return Ok(INVITE_MS) };
+    let ms = i64::try_from(wanted.as_millis()).unwrap_or(i64::MAX);
+    if (1_000..=MAX_INVITE_MS).contains(&ms) {
+        Ok(ms)
+    } else {
+        Err(MeshError::InvalidArgument("An invite works for at least a second and at most a year.".to_owned()))
+    }
+}
+
+fn allowed(verdict: Result<(), Void>, what: &str) -> Result<(), MeshError> {
+    verdict.map_err(|void| match void {
+        Void::NoEffect | Void::NotMember => MeshError::NotMember,
+        Void::LastOwner => MeshError::Conflict("The network needs an owner. Name another one first.".to_owned()),
+        _ => MeshError::NotAllowed(format!("This device may not {what}. Ask an owner of the network.")),
+    })
+}
+
+fn invite_info(saved: SavedInvite, membership: &Arc<Membership>) -> InviteInfo {
+    let payload = saved.invite.payload();
+    let granted = membership.invites.get(&payload.id);
+    InviteInfo {
+        id: payload.id,
+        link: saved.invite.link().to_owned(),
+        network: payload.network,
+        network_name: payload.name.clone(),
+        approved: saved.invite.is_approved(),
+        role: granted.map_or(Role::Member, |granted| granted.grant.role),
+        created_at: saved.created_at,
+        expires_at: payload.expires_at,
+        uses_left: granted.map(crate::proto::fold::InviteState::uses_left),
+        revoked: saved.revoked || granted.is_some_and(|granted| granted.revoked),
+    }
+}

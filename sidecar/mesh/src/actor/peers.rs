@@ -1,0 +1,238 @@
+//! Other members: links that come and go, their records and their cards.
+
+use std::mem::discriminant;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::networks::peer_address;
+use super::{Actor, Command};
+use crate::api::{LinkState, MeshEvent};
+use crate::clock::now_ms;
+use crate::error::MeshError;
+use crate::net::hello::Places;
+use crate::net::link::Link;
+use crate::net::sync::{self, BATCH_BYTES, BATCH_IDS, CARD, CardPush, MAX_CARD, Push, RECORDS, pack};
+use crate::proto::ids::{DeviceId, NetworkId, RecordId};
+use crate::proto::reconcile;
+use crate::proto::record::{Record, RecordError};
+
+impl Actor {
+    /// Compares the links with what they were: tells about changes, and brings newly linked members up to date.
+    pub(super) fn links_changed(&mut self) {
+        let table = self.table_watch.borrow_and_update().clone();
+        let before = std::mem::replace(&mut self.table, table.clone());
+        let Ok(network) = self.ledger().map(crate::ledger::Ledger::network) else { return };
+        for (device, view) in table.iter() {
+            let old = before.get(device);
+            let old_link = old.and_then(|old| old.link.as_ref());
+            match &view.link {
+                Some(link) if link.network != network => {}
+                Some(link) if old_link.is_none_or(|old| old.id() != link.id()) => self.linked(network, link),
+                None if old_link.is_some() => self.unlinked(network, *device),
+                _ => {}
+            }
+            if old.is_none_or(|old| differs(&old.state, &view.state))
+                && let Some(name) = self.name_of(*device)
+            {
+                self.tell(MeshEvent::Device { device_id: *device, name, state: view.state.clone() });
+            }
+        }
+    }
+
+    fn name_of(&self, device: DeviceId) -> Option<crate::proto::name::DeviceName> {
+        self.active.as_ref()?.membership().members.get(&device).map(|member| member.name.clone())
+    }
+
+    fn linked(&mut self, network: NetworkId, link: &Arc<Link>) {
+        let device = link.device;
+        let met = self.met.entry(device).or_default();
+        met.version = Some(link.app_version.clone());
+        met.last_seen = Some(now_ms());
+        let seen = Places::of(link.remote_addr());
+        met.places = link.places.merged(&seen).merged(&met.places);
+        let kept = self
+            .store
+            .set_peer_address(network, &peer_address(device, &met.places))
+            .and_then(|()| self.store.set_peer_version(network, device, &link.app_version))
+            .and_then(|()| self.store.set_peer_seen(network, device, now_ms()));
+        if let Err(error) = kept {
+            tracing::warn!(%error, "what a device told could not be kept");
+        }
+        if let Some(card) = &self.card {
+            self.tasks.spawn(push_card(link.clone(), card_bytes(card)));
+        }
+        // One side is enough; both would only do the same work twice.
+        if self.me < device {
+            self.tasks.spawn(reconcile_with(link.clone(), self.inbox.clone()));
+        }
+    }
+
+    fn unlinked(&mut self, network: NetworkId, device: DeviceId) {
+        if let Some(met) = self.met.get_mut(&device) {
+            met.last_seen = Some(now_ms());
+            if let Err(error) = self.store.set_peer_seen(network, device, now_ms()) {
+                tracing::warn!(%error, "when a device was last seen could not be kept");
+            }
+        }
+    }
+
+    /// Whether any place of `device` is known.
+    pub(super) fn knows_places(&self, device: DeviceId) -> bool {
+        self.met.get(&device).is_some_and(|met| !met.places.is_empty())
+    }
+
+    /// Sends new records to every linked member but the one they came from.
+    pub(super) fn push_records(&mut self, network: NetworkId, push: &Bytes, from: Option<DeviceId>) {
+        let table = self.table_watch.borrow().clone();
+        for (device, view) in table.iter().filter(|(device, _)| from != Some(**device)) {
+            let Some(link) = view.link.clone().filter(|link| link.network == network) else { continue };
+            let (push, inbox, device) = (push.clone(), self.inbox.clone(), *device);
+            self.tasks.spawn(async move {
+                if let Err(error) = sync::post(&link, RECORDS, push).await {
+                    tracing::debug!(device = %device.short(), %error, "records could not be pushed; reconciling");
+                    reconcile_with(link, inbox).await;
+                }
+            });
+        }
+    }
+
+    /// Takes in records that a member sent.
+    pub(super) async fn peer_records(
+        &mut self,
+        from: DeviceId,
+        network: NetworkId,
+        push: Push,
+    ) -> Result<(), MeshError> {
+        let ledger = self.ledger_of(network)?;
+        let now = now_ms();
+        let mut fresh = Vec::new();
+        for bytes in &push.records {
+            match Record::decode_for(network, bytes) {
+                Ok(record) if ledger.contains(&record.id()) || self.refused.contains(&record.id()) => {}
+                Ok(record) => fresh.push(record),
+                // Understood once this device is updated; it is offered again then.
+                Err(RecordError::NewerVersion(_)) => {}
+                Err(error) => {
+                    tracing::warn!(from = %from.short(), %error, "refused a record");
+                    return Err(MeshError::Protocol(error.to_string()));
+                }
+            }
+        }
+        fresh.retain(|record| match self.clock.observe(record.hlc(), now) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(author = %record.author().short(), %error, "refused a record for now");
+                self.refused.add(record.id());
+                false
+            }
+        });
+        let added = self.store.insert_all(&fresh, now)?;
+        if added.is_empty() {
+            for peer in push.peers {
+                let places = Places::new(peer.addresses, peer.relay);
+                if self.name_of(peer.device).is_some() && peer.device != self.me {
+                    self.learn(network, peer.device, &places).await;
+                }
+            }
+        } else {
+            self.take_effect(&added, push.peers, Some(from)).await;
+        }
+        Ok(())
+    }
+
+    /// Records that a member asks for, as many as fit.
+    pub(super) fn peer_fetch(&self, network: NetworkId, ids: &[RecordId]) -> Result<Bytes, MeshError> {
+        let ledger = self.ledger_of(network)?;
+        let mut size = 0;
+        let mut found = Vec::new();
+        for bytes in ids.iter().take(BATCH_IDS).filter_map(|id| ledger.bytes(id)) {
+            size += bytes.len();
+            if size > BATCH_BYTES && !found.is_empty() {
+                break;
+            }
+            found.push(bytes.to_vec());
+        }
+        Ok(pack(&found))
+    }
+
+    /// Answers one round of a member's reconciliation.
+    pub(super) fn peer_reconcile(&self, network: NetworkId, message: &[u8]) -> Result<Bytes, MeshError> {
+        let answer = reconcile::respond(self.ledger_of(network)?.set(), message);
+        answer.map(Bytes::from).map_err(|error| MeshError::Protocol(error.to_string()))
+    }
+
+    /// Which of `ids` are neither here nor refused.
+    pub(super) fn wanted(&self, network: NetworkId, ids: Vec<RecordId>) -> Result<Vec<RecordId>, MeshError> {
+        let ledger = self.ledger_of(network)?;
+        Ok(self.refused.filter(ids).into_iter().filter(|id| !ledger.contains(id)).collect())
+    }
+
+    /// Takes in a member's card.
+    pub(super) fn peer_card(&mut self, from: DeviceId, network: NetworkId, push: CardPush) -> Result<(), MeshError> {
+        self.ledger_of(network)?;
+        let size = serde_json::to_vec(&push.card).map_or(usize::MAX, |json| json.len());
+        if size > MAX_CARD {
+            return Err(MeshError::TooLarge(format!("A card has at most {MAX_CARD} bytes.")));
+        }
+        let met = self.met.entry(from).or_default();
+        if met.card.as_ref().is_some_and(|(seq, _)| *seq >= push.seq) {
+            return Ok(());
+        }
+        if let Ok(json) = serde_json::to_string(&push) {
+            self.store.set_peer_card(network, from, &json)?;
+        }
+        met.card = Some((push.seq, Arc::new(push.card)));
+        self.tell(MeshEvent::CardChanged { device_id: from });
+        Ok(())
+    }
+
+    /// Keeps this device's card and sends it to every linked member.
+    pub(super) fn publish_card(&mut self, card: serde_json::Value) -> Result<(), MeshError> {
+        let size = serde_json::to_vec(&card).map_or(usize::MAX, |json| json.len());
+        if size > MAX_CARD {
+            return Err(MeshError::TooLarge(format!(
+                "What this device tells of itself has {size} bytes; {MAX_CARD} are the most. Offer fewer models."
+            )));
+        }
+        if self.card.as_ref().is_some_and(|own| own.card == card) {
+            return Ok(());
+        }
+        let last = self.card.as_ref().map_or(0, |own| own.seq);
+        let seq = u64::try_from(now_ms()).unwrap_or(0).max(last + 1);
+        let push = CardPush { seq, card };
+        let bytes = card_bytes(&push);
+        self.card = Some(push);
+        let table = self.table_watch.borrow().clone();
+        for link in table.values().filter_map(|view| view.link.clone()) {
+            self.tasks.spawn(push_card(link, bytes.clone()));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a change of state is worth telling; a new round-trip time is not.
+fn differs(old: &LinkState, new: &LinkState) -> bool {
+    match (old, new) {
+        (LinkState::Online { path: old, .. }, LinkState::Online { path: new, .. }) => old != new,
+        _ => discriminant(old) != discriminant(new),
+    }
+}
+
+fn card_bytes(card: &CardPush) -> Bytes {
+    Bytes::from(serde_json::to_vec(card).unwrap_or_default())
+}
+
+async fn push_card(link: Arc<Link>, card: Bytes) {
+    if let Err(error) = sync::post_json(&link, CARD, card).await {
+        tracing::debug!(device = %link.device.short(), %error, "the card could not be pushed");
+    }
+}
+
+async fn reconcile_with(link: Arc<Link>, inbox: mpsc::Sender<Command>) {
+    match sync::reconcile(&link, &inbox).await {
+        Ok(rounds) => tracing::debug!(device = %link.device.short(), rounds, "records are equal"),
+        Err(error) => tracing::debug!(device = %link.device.short(), %error, "reconciliation ended early"),
+    }
+}

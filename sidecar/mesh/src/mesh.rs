@@ -1,0 +1,321 @@
+//! [`Mesh`]: the cloneable handle. Commands go to the actor's inbox; pictures come by a watch channel; requests to other
+//! devices take their connection straight from the link table, so that they never queue behind anything.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use futures_util::Stream;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::actor::{self, Command};
+use crate::api::{
+    DenyKind, InviteInfo, InviteOptions, JoinStep, LinkState, MemberInfo, MeshConfig, MeshEvent, MeshSnapshot,
+    NetworkInfo, PathKind, ProbeCheck, ProbeReport,
+};
+use crate::error::MeshError;
+use crate::net::http as streams;
+use crate::net::knock::Knocks;
+use crate::net::link::OpenError;
+use crate::net::links::{LinkTable, Links};
+use crate::proto::code::Code;
+use crate::proto::ids::{DeviceId, InviteId, KnockId, NetworkId};
+use crate::proto::invite::Invite;
+use crate::proto::knock::{self as wire, Decision};
+use crate::proto::name::{DeviceName, NetworkName};
+use crate::proto::record::{NetworkKind, Role};
+
+/// How long a request waits for a link that is being made again.
+const LINK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Handle to the mesh of this device. Cheap to clone; when the last one is dropped the mesh stops.
+#[derive(Clone)]
+pub struct Mesh {
+    inner: Arc<Inner>,
+}
+
+/// What [`actor::start`] gives the handle.
+pub(crate) struct Inner {
+    pub(crate) device_id: DeviceId,
+    pub(crate) inbox: mpsc::Sender<Command>,
+    pub(crate) snapshot: watch::Receiver<Arc<MeshSnapshot>>,
+    pub(crate) events: broadcast::Sender<MeshEvent>,
+    pub(crate) links: Links,
+    pub(crate) knocks: Knocks,
+    pub(crate) stop: DropGuard,
+    pub(crate) stopped: CancellationToken,
+}
+
+impl Mesh {
+    /// Opens the database's tables, binds the sockets and rejoins the last active network.
+    pub async fn start(config: MeshConfig) -> Result<Self, MeshError> {
+        let inner = actor::start(config).await?;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// This device.
+    pub fn device_id(&self) -> DeviceId {
+        self.inner.device_id
+    }
+
+    /// The picture of this moment.
+    pub fn snapshot(&self) -> Arc<MeshSnapshot> {
+        self.inner.snapshot.borrow().clone()
+    }
+
+    /// The picture, and each later one. Pictures in between may be skipped by a slow reader.
+    pub fn watch(&self) -> watch::Receiver<Arc<MeshSnapshot>> {
+        self.inner.snapshot.clone()
+    }
+
+    /// What happens from now on. A reader slower than 256 events is told how many it missed.
+    pub fn events(&self) -> broadcast::Receiver<MeshEvent> {
+        self.inner.events.subscribe()
+    }
+
+    /// Founds a network, with this device as owner, and makes it the active one.
+    pub async fn create_network(&self, name: NetworkName, kind: NetworkKind) -> Result<NetworkInfo, MeshError> {
+        self.ask(|reply| Command::CreateNetwork { name, kind, reply }).await
+    }
+
+    /// Makes a saved network the active one.
+    pub async fn use_network(&self, network: NetworkId) -> Result<NetworkInfo, MeshError> {
+        self.ask(|reply| Command::UseNetwork { network, reply }).await
+    }
+
+    /// Lets go of the active network; it stays saved.
+    pub async fn leave_network(&self) -> Result<(), MeshError> {
+        self.ask(|reply| Command::LeaveNetwork { reply }).await
+    }
+
+    /// Deletes a saved network from this device.
+    pub async fn forget_network(&self, network: NetworkId) -> Result<(), MeshError> {
+        self.ask(|reply| Command::ForgetNetwork { network, reply }).await
+    }
+
+    /// Renames a network for all its members. Owners may.
+    pub async fn rename_network(&self, network: NetworkId, name: NetworkName) -> Result<NetworkInfo, MeshError> {
+        self.ask(|reply| Command::RenameNetwork { network, name, reply }).await
+    }
+
+    /// Makes an invite to the active network.
+    pub async fn create_invite(&self, options: InviteOptions) -> Result<InviteInfo, MeshError> {
+        self.ask(|reply| Command::CreateInvite { options, reply }).await
+    }
+
+    /// Invites of the active network made on this device, newest first.
+    pub async fn invites(&self) -> Result<Vec<InviteInfo>, MeshError> {
+        self.ask(|reply| Command::Invites { reply }).await
+    }
+
+    /// Makes an invite useless from now on.
+    pub async fn revoke_invite(&self, invite: InviteId) -> Result<(), MeshError> {
+        self.ask(|reply| Command::RevokeInvite { invite, reply }).await
+    }
+
+    /// Knocks at the network of `invite`. The steps end with `Joined` or `Failed`.
+    pub async fn join(&self, invite: Invite) -> Result<JoinProgress, MeshError> {
+        self.ask(|reply| Command::Join { invite: Box::new(invite), reply }).await
+    }
+
+    /// Admits the device that knocks, if `code`, when given, is the code of the knock.
+    pub async fn approve(&self, knock: KnockId, role: Role, code: Option<Code>) -> Result<MemberInfo, MeshError> {
+        let member = self.inner.knocks.decide(knock, Decision::Approve { role, code }).await?;
+        member.ok_or(MeshError::UnknownKnock)
+    }
+
+    /// Turns a knock down; `reason` reaches the other screen.
+    pub async fn deny(&self, knock: KnockId, kind: DenyKind, reason: Option<String>) -> Result<(), MeshError> {
+        let kind = match kind {
+            DenyKind::Denied | DenyKind::Unexpected => wire::DenyKind::Denied,
+            DenyKind::CodesDiffer => wire::DenyKind::CodesDiffer,
+        };
+        self.inner.knocks.decide(knock, Decision::Deny { kind, reason }).await.map(|_| ())
+    }
+
+    /// Removes a member from the active network and cuts its links at once.
+    pub async fn remove_device(&self, device: DeviceId) -> Result<(), MeshError> {
+        self.ask(|reply| Command::RemoveDevice { device, reply }).await
+    }
+
+    /// Gives a member of the active network another role.
+    pub async fn set_role(&self, device: DeviceId, role: Role) -> Result<MemberInfo, MeshError> {
+        self.ask(|reply| Command::SetRole { device, role, reply }).await
+    }
+
+    /// Renames this device, here and in its networks.
+    pub async fn rename_device(&self, name: DeviceName) -> Result<(), MeshError> {
+        self.ask(|reply| Command::RenameDevice { name, reply }).await
+    }
+
+    /// Publishes what this device wants members to know of it, at most 64 KiB of JSON. Connected members have it within
+    /// a second, others when they connect.
+    pub async fn publish_card(&self, card: serde_json::Value) -> Result<(), MeshError> {
+        self.ask(|reply| Command::PublishCard { card, reply }).await
+    }
+
+    /// Sends `request` to a member of the active network and returns its answer as soon as the head is there.
+    ///
+    /// Waits up to five seconds for a link that is being made. Dropping the answer, or this future, cancels the work on
+    /// the other device. The target's path and query are sent; `Host` and `Connection` are set by the transport.
+    pub async fn request(&self, device: DeviceId, request: Request<Body>) -> Result<Response<Incoming>, MeshError> {
+        let deadline = Instant::now() + LINK_PATIENCE;
+        let mut table = self.inner.links.table();
+        loop {
+            let link = table.borrow_and_update().get(&device).ok_or(MeshError::NotMember)?.link.clone();
+            if let Some(link) = link {
+                match link.open().await {
+                    Ok((send, recv, held)) => {
+                        return streams::request(send, recv, request, held)
+                            .await
+                            .map_err(|error| self.no_answer(device, &error));
+                    }
+                    Err(OpenError::Full) => {
+                        let name = self.name_of(device);
+                        return Err(MeshError::Unreachable(format!(
+                            "{name} has too many requests of this device open. Try again when some have ended."
+                        )));
+                    }
+                    Err(OpenError::Retired | OpenError::Lost(_)) => {}
+                }
+            } else {
+                self.inner.links.hurry(device).await;
+            }
+            match tokio::time::timeout_at(deadline, table.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(MeshError::Stopped),
+                Err(_) => return Err(self.unreachable(device, &table.borrow())),
+            }
+        }
+    }
+
+    fn name_of(&self, device: DeviceId) -> String {
+        self.snapshot().member(device).map_or_else(|| device.short(), |member| member.name.to_string())
+    }
+
+    fn unreachable(&self, device: DeviceId, table: &LinkTable) -> MeshError {
+        let name = self.name_of(device);
+        let reason = table.get(&device).map_or_else(String::new, |view| view.state.reason());
+        MeshError::Unreachable(format!(
+            "{name} cannot be reached now. {reason} Check that it is on and connected, or pick another device."
+        ))
+    }
+
+    fn no_answer(&self, device: DeviceId, error: &hyper::Error) -> MeshError {
+        tracing::debug!(device = %device.short(), %error, "a request got no answer");
+        let name = self.name_of(device);
+        MeshError::Unreachable(format!("The connection to {name} was lost before it answered. Try again."))
+    }
+
+    /// Checks how far a member can be reached, stage by stage. Takes at most about ten seconds.
+    pub async fn probe(&self, device: DeviceId) -> ProbeReport {
+        let mut table = self.inner.links.table();
+        let Some(view) = table.borrow_and_update().get(&device).cloned() else {
+            let fix = "Name a member of the active network; `myownmesh devices` shows them.";
+            return ProbeReport {
+                found: failed("It is not another member of the active network.", fix),
+                reachable: None,
+                direct: None,
+                admitted: None,
+            };
+        };
+        let known =
+            view.link.is_some() || self.ask(|reply| Command::Places { device, reply }).await.is_ok_and(|any| any);
+        if !known {
+            let fix = "Start it: it knows where this device is and will connect.";
+            let found = failed("No address of it is known here.", fix);
+            return ProbeReport { found, reachable: None, direct: None, admitted: None };
+        }
+        let found = passed("Its address is known.");
+        let ping = Request::get(crate::net::sync::PING).body(Body::empty()).unwrap_or_default();
+        let answer = self.request(device, ping).await;
+        let state = table.borrow_and_update().get(&device).map(|view| view.state.clone());
+        match (answer, state) {
+            (Ok(answer), Some(LinkState::Online { path, rtt_ms, .. })) => {
+                let reachable = passed(&format!("It answers in {rtt_ms:.1} ms."));
+                let direct = match path {
+                    PathKind::Direct => passed("The path is direct."),
+                    PathKind::Relay => failed(
+                        "The path goes through a relay: slower, still end-to-end encrypted.",
+                        "Put both devices on one network, or let UDP through the firewalls.",
+                    ),
+                };
+                let admitted = if answer.status().is_success() {
+                    passed("It counts this device as a member.")
+                } else {
+                    failed("It does not count this device as a member.", "Knock again with a new invite.")
+                };
+                ProbeReport { found, reachable: Some(reachable), direct: Some(direct), admitted: Some(admitted) }
+            }
+            (Err(error), _) => {
+                let reachable =
+                    failed(&error.to_string(), "Check that it is on, and that UDP passes between the devices.");
+                ProbeReport { found, reachable: Some(reachable), direct: None, admitted: None }
+            }
+            (Ok(_), _) => {
+                let reachable = failed("It answered, and the link was lost right after.", "Try again.");
+                ProbeReport { found, reachable: Some(reachable), direct: None, admitted: None }
+            }
+        }
+    }
+
+    /// Ends links, knocks and sockets in order. Returns when all is closed, in under two seconds.
+    pub async fn shutdown(&self) {
+        self.inner.stop.token().cancel();
+        self.inner.stopped.cancelled().await;
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, MeshError>>) -> Command,
+    ) -> Result<T, MeshError> {
+        let (reply, answer) = oneshot::channel();
+        self.inner.inbox.send(command(reply)).await.map_err(|_| MeshError::Stopped)?;
+        answer.await.map_err(|_| MeshError::Stopped)?
+    }
+}
+
+fn passed(detail: &str) -> ProbeCheck {
+    ProbeCheck { ok: true, detail: detail.to_owned(), fix: None }
+}
+
+fn failed(detail: &str, fix: &str) -> ProbeCheck {
+    ProbeCheck { ok: false, detail: detail.to_owned(), fix: Some(fix.to_owned()) }
+}
+
+/// The steps of one attempt to join. Dropping it withdraws the knock.
+#[derive(Debug)]
+pub struct JoinProgress {
+    steps: mpsc::Receiver<JoinStep>,
+    cancel: DropGuard,
+}
+
+impl JoinProgress {
+    pub(crate) fn new(steps: mpsc::Receiver<JoinStep>, cancel: DropGuard) -> Self {
+        Self { steps, cancel }
+    }
+
+    /// The next step; `None` after `Joined` or `Failed`.
+    pub async fn next(&mut self) -> Option<JoinStep> {
+        self.steps.recv().await
+    }
+
+    /// Withdraws the knock; the steps still end with `Failed`.
+    pub fn cancel(&self) {
+        self.cancel.token().cancel();
+    }
+}
+
+impl Stream for JoinProgress {
+    type Item = JoinStep;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<JoinStep>> {
+        self.steps.poll_recv(cx)
+    }
+}

@@ -1,0 +1,164 @@
+//! The iroh endpoint: bound where the caller says, silent towards the internet unless a relay is set, and closed to
+//! strangers on the mesh protocol before a single byte of theirs is read.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::time::Duration;
+
+use iroh::endpoint::{
+    AfterHandshakeOutcome, Builder, Connection, EndpointHooks, IdleTimeout, PortmapperConfig, QuicTransportConfig, Side,
+    VarInt, presets,
+};
+use iroh::{Endpoint, EndpointAddr, RelayConfig, RelayMap, RelayMode, RelayUrl, SecretKey};
+
+use super::close::CloseCode;
+use super::hello::Places;
+use crate::error::MeshError;
+use crate::proto::ids::DeviceId;
+use crate::proto::knock::KNOCK_ALPN;
+use crate::proto::welcome::MESH_ALPN;
+use crate::roster::RosterWatch;
+
+/// Streams a member may have open at once; QUIC's default of about 100 is too few for many chats at once.
+const MAX_STREAMS: u32 = 1024;
+/// A live path is never silent for longer than this.
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
+/// A peer silent for this long is gone. Noticing takes up to a second more.
+const IDLE: Duration = Duration::from_secs(8);
+/// A path silent for this long is given up for another one.
+const PATH_IDLE: Duration = Duration::from_secs(3);
+
+/// Refuses whoever is not in the roster on [`MESH_ALPN`], right after the handshake.
+#[derive(Debug)]
+struct MembersOnly(RosterWatch);
+
+impl EndpointHooks for MembersOnly {
+    async fn after_handshake<'a>(&'a self, connection: &'a Connection) -> AfterHandshakeOutcome {
+        if connection.side() == Side::Client || connection.alpn() == KNOCK_ALPN {
+            return AfterHandshakeOutcome::Accept;
+        }
+        let device = DeviceId::from(connection.remote_id());
+        if connection.alpn() == MESH_ALPN && self.0.borrow().members.contains_key(&device) {
+            return AfterHandshakeOutcome::Accept;
+        }
+        tracing::info!(device = %device.short(), "refused a stranger");
+        let code = CloseCode::NotMember;
+        AfterHandshakeOutcome::Reject { error_code: code.code(), reason: code.text().as_bytes().to_vec() }
+    }
+}
+
+/// Binds the endpoint. `last_ports` are the ports of the last run (IPv4, IPv6): tried first where `listen` says port 0,
+/// so that devices which know the old addresses still find this one.
+pub(crate) async fn bind(
+    secret: [u8; 32],
+    listen: &[SocketAddr],
+    last: &[SocketAddr],
+    relay: Option<&RelayUrl>,
+    roster: RosterWatch,
+) -> Result<Endpoint, MeshError> {
+    let listen = if listen.is_empty() { any_interface() } else { listen.to_vec() };
+    let reuse = with_last_ports(&listen, last);
+    if reuse != listen {
+        match bind_at(secret, &reuse, relay, roster.clone()).await {
+            Ok(endpoint) => return Ok(endpoint),
+            Err(error) => tracing::info!(%error, "the ports of the last run are taken; taking free ones"),
+        }
+    }
+    bind_at(secret, &listen, relay, roster).await
+}
+
+async fn bind_at(
+    secret: [u8; 32],
+    listen: &[SocketAddr],
+    relay: Option<&RelayUrl>,
+    roster: RosterWatch,
+) -> Result<Endpoint, MeshError> {
+    let relay_mode = relay.map_or(RelayMode::Disabled, |url| {
+        RelayMode::Custom(RelayMap::from_iter([RelayConfig::new(url.clone(), None)]))
+    });
+    let mut builder = Builder::new(presets::Minimal)
+        .secret_key(SecretKey::from_bytes(&secret))
+        .alpns(vec![MESH_ALPN.to_vec(), KNOCK_ALPN.to_vec()])
+        .relay_mode(relay_mode)
+        .portmapper_config(PortmapperConfig::Disabled)
+        .transport_config(transport())
+        .hooks(MembersOnly(roster))
+        .clear_ip_transports();
+    for addr in listen {
+        builder = builder.bind_addr(*addr).map_err(|_| {
+            MeshError::InvalidArgument(
+                "Give at most one listen address for IPv4 and one for IPv6, for example `--listen 0.0.0.0:4433`.".to_owned(),
+            )
+        })?;
+    }
+    builder.bind().await.map_err(|error| bind_error(&error, listen))
+}
+
+fn bind_error(error: &iroh::endpoint::BindError, listen: &[SocketAddr]) -> MeshError {
+    use iroh::endpoint::BindError;
+    if let BindError::Sockets { source, .. } | BindError::CreateQuicEndpoint { source, .. } = error
+        && source.kind() == std::io::ErrorKind::AddrInUse
+    {
+        if let Some(addr) = listen.iter().find(|addr| addr.port() != 0) {
+            return MeshError::PortInUse(*addr);
+        }
+    }
+    let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
+    MeshError::Bind(cause)
+}
+
+fn transport() -> QuicTransportConfig {
+    let idle = IdleTimeout::from(VarInt::from_u32(u32::try_from(IDLE.as_millis()).unwrap_or(8_000)));
+    QuicTransportConfig::builder()
+        .max_concurrent_bidi_streams(VarInt::from_u32(MAX_STREAMS))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .keep_alive_interval(KEEP_ALIVE)
+        .default_path_keep_alive_interval(KEEP_ALIVE)
+        .default_path_max_idle_timeout(PATH_IDLE)
+        .max_idle_timeout(Some(idle))
+        .build()
+}
+
+fn any_interface() -> Vec<SocketAddr> {
+    vec![
+        SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)),
+        SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0)),
+    ]
+}
+
+/// `listen` with port 0 replaced by the port of the last run on the same address.
+fn with_last_ports(listen: &[SocketAddr], last: &[SocketAddr]) -> Vec<SocketAddr> {
+    let mut listen = listen.to_vec();
+    for addr in listen.iter_mut().filter(|addr| addr.port() == 0) {
+        if let Some(known) = last.iter().find(|known| known.ip() == addr.ip()) {
+            addr.set_port(known.port());
+        }
+    }
+    listen
+}
+
+/// Where others can find this endpoint now, to be told to members and written into invites.
+pub(crate) fn own_places(endpoint: &Endpoint) -> Places {
+    Places::of(endpoint.addr().addrs)
+}
+
+/// The address to dial `device` at.
+pub(crate) fn dial_addr(device: DeviceId, places: &Places) -> EndpointAddr {
+    EndpointAddr::from_parts(device.into(), places.transport_addrs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addr(text: &str) -> SocketAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn only_port_zero_takes_the_port_of_the_last_run() {
+        let listen = [addr("127.0.0.1:0"), addr("[::1]:4000")];
+        let last = [addr("127.0.0.1:5000"), addr("[::1]:6000")];
+        assert_eq!(with_last_ports(&listen, &last), [addr("127.0.0.1:5000"), addr("[::1]:4000")]);
+        assert_eq!(with_last_ports(&listen, &[addr("10.0.0.1:5000")]), listen);
+    }
+}

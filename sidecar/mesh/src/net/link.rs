@@ -1,0 +1,363 @@
+//! One connection to one member: the welcome that opens it, the requests it serves, and how it is replaced.
+//!
+//! Two devices that dial each other at once end up with two connections. The device with the smaller id decides which
+//! one stays ("newest wins": it is the one known to work); the other is *retired*: neither side opens new requests on
+//! it, and it is closed only when everything begun on it has been delivered, so no request is lost. The first stream of
+//! a connection carries the welcome and, later, that agreement.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use iroh::endpoint::{Connection, ConnectionError, RecvStream, SendStream};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::error::Elapsed;
+use tokio_util::sync::CancellationToken;
+
+use super::close::{self, CloseCode};
+use super::hello::{CONTROL_LIMIT, Control, INTRODUCTION_LIMIT, Introduction, Places};
+use super::http;
+use super::serve::Gate;
+use super::wire::{self, FrameReader, WireError};
+use crate::api::PathKind;
+use crate::proto::ids::{DeviceId, NetworkId};
+use crate::proto::name::clean_text;
+use crate::proto::welcome::{GREETING_LIMIT, Greeting, PROTOCOL, Refusal, Welcome};
+
+/// The welcome must be exchanged within this time of the handshake.
+const WELCOME_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long a refused device may take to read why.
+const REFUSAL_LINGER: Duration = Duration::from_secs(1);
+/// Longest app version that is shown, in characters.
+const MAX_VERSION_CHARS: usize = 32;
+/// Opening a stream waits silently while too many are open; this bounds the wait.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(3);
+/// Set in [`Link::opened`] once no more streams may be opened.
+const RETIRED: u64 = 1 << 63;
+
+/// A welcomed connection to a member, shared by everybody who sends requests through it.
+#[derive(Debug)]
+pub(crate) struct Link {
+    /// The other device.
+    pub(crate) device: DeviceId,
+    /// The network through which it was made; it serves no other.
+    pub(crate) network: NetworkId,
+    /// App version it told, cleaned.
+    pub(crate) app_version: String,
+    /// Number of the run of its program.
+    pub(crate) run: u64,
+    /// Where it says it can be reached.
+    pub(crate) places: Places,
+    connection: Connection,
+    /// Request streams opened by this side, and the [`RETIRED`] bit.
+    opened: AtomicU64,
+    /// Requests begun by either side and not yet delivered to their end.
+    active: AtomicUsize,
+    ended: Notify,
+    retire: CancellationToken,
+    revoked: CancellationToken,
+}
+
+/// Why no request stream could be opened.
+#[derive(Debug)]
+pub(crate) enum OpenError {
+    /// Another connection replaces this one.
+    Retired,
+    /// The connection is lost.
+    Lost(String),
+    /// The other side has too many requests open.
+    Full,
+}
+
+/// Counts one request as being under way until dropped.
+#[derive(Debug)]
+pub(crate) struct InFlight(Arc<Link>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.active.fetch_sub(1, Ordering::AcqRel);
+        self.0.ended.notify_one();
+    }
+}
+
+/// The first stream of a connection, after the welcome.
+pub(crate) struct ControlStream {
+    send: SendStream,
+    frames: FrameReader,
+}
+
+/// What this side says of itself when a connection begins.
+#[derive(Clone, Debug)]
+pub(crate) struct Ours {
+    /// The greeting.
+    pub(crate) welcome: Welcome,
+    /// What follows it.
+    pub(crate) introduction: Introduction,
+}
+
+impl Ours {
+    async fn send(&self, send: &mut SendStream) -> Result<(), WireError> {
+        wire::write(send, &Greeting::Welcome(self.welcome.clone()), GREETING_LIMIT).await?;
+        wire::write(send, &self.introduction, INTRODUCTION_LIMIT).await
+    }
+
+    /// Why `theirs` cannot become a link with us.
+    fn objection(&self, theirs: &Welcome) -> Option<(Refusal, CloseCode)> {
+        if theirs.protocol != PROTOCOL {
+            return Some((Refusal::Version { spoken: PROTOCOL }, CloseCode::Version));
+        }
+        (theirs.network != self.welcome.network).then_some((Refusal::OtherNetwork, CloseCode::OtherNetwork))
+    }
+}
+
+impl ControlStream {
+    async fn introduction(&mut self, connection: &Connection) -> Result<Introduction, WelcomeError> {
+        self.frames.set_limit(INTRODUCTION_LIMIT);
+        let outcome = tokio::time::timeout(WELCOME_TIMEOUT, self.frames.next::<Introduction>()).await;
+        let introduction = settle(connection, outcome)?;
+        self.frames.set_limit(CONTROL_LIMIT);
+        Ok(introduction)
+    }
+
+    /// Says why, gives the other side a moment to read it, and closes.
+    async fn refuse(&mut self, connection: &Connection, refusal: Refusal, code: CloseCode) {
+        if wire::write(&mut self.send, &Greeting::Refused(refusal), GREETING_LIMIT).await.is_ok() {
+            let _ = self.send.finish();
+            let _ = tokio::time::timeout(REFUSAL_LINGER, connection.closed()).await;
+        }
+        code.close(connection);
+    }
+}
+
+/// Closes the connection when an exchange failed, and says why.
+fn settle<T>(connection: &Connection, outcome: Result<Result<T, WireError>, Elapsed>) -> Result<T, WelcomeError> {
+    match outcome {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(WireError::Lost(error))) => Err(refusal_of(&error)),
+        Ok(Err(error)) => {
+            CloseCode::Protocol.close(connection);
+            Err(WelcomeError { reason: format!("It does not speak our protocol: {error}."), refused: false })
+        }
+        Err(_) => {
+            CloseCode::TooSlow.close(connection);
+            Err(WelcomeError { reason: "It answered, but too slowly.".to_owned(), refused: false })
+        }
+    }
+}
+
+/// Why a connection did not become a link, as a sentence about the other device.
+#[derive(Debug)]
+pub(crate) struct WelcomeError {
+    /// The sentence.
+    pub(crate) reason: String,
+    /// Whether the other side refused on purpose, so that trying again soon is pointless.
+    pub(crate) refused: bool,
+}
+
+impl Link {
+    /// Dialling side: says who we are, waits for the answer.
+    pub(crate) async fn dialled(connection: Connection, ours: Ours) -> Result<(Self, ControlStream), WelcomeError> {
+        let exchange = async {
+            let (mut send, recv) = connection.open_bi().await.map_err(WireError::from)?;
+            ours.send(&mut send).await?;
+            let mut frames = FrameReader::new(recv, GREETING_LIMIT);
+            let theirs = frames.next::<Greeting>().await?;
+            Ok((theirs, ControlStream { send, frames }))
+        };
+        let outcome = tokio::time::timeout(WELCOME_TIMEOUT, exchange).await;
+        let (theirs, mut control) = settle(&connection, outcome)?;
+        let welcome = match theirs {
+            Greeting::Welcome(welcome) => welcome,
+            Greeting::Refused(refusal) => {
+                CloseCode::Done.close(&connection);
+                return Err(WelcomeError { reason: format!("It refused: {refusal}."), refused: true });
+            }
+        };
+        if let Some((refusal, _)) = ours.objection(&welcome) {
+            CloseCode::Protocol.close(&connection);
+            return Err(WelcomeError { reason: format!("It does not fit: {refusal}."), refused: true });
+        }
+        let introduction = control.introduction(&connection).await?;
+        Ok((Self::new(connection, welcome, introduction), control))
+    }
+
+    /// Accepting side: hears who they are and answers in kind, or refuses with the reason.
+    pub(crate) async fn accepted(connection: Connection, ours: Ours) -> Result<(Self, ControlStream), WelcomeError> {
+        let exchange = async {
+            let (send, recv) = connection.accept_bi().await.map_err(WireError::from)?;
+            let mut frames = FrameReader::new(recv, GREETING_LIMIT);
+            let theirs = frames.next::<Greeting>().await?;
+            Ok((theirs, ControlStream { send, frames }))
+        };
+        let outcome = tokio::time::timeout(WELCOME_TIMEOUT, exchange).await;
+        let (theirs, mut control) = settle(&connection, outcome)?;
+        let Greeting::Welcome(welcome) = theirs else {
+            CloseCode::Protocol.close(&connection);
+            return Err(WelcomeError { reason: "It refused the connection that it made.".to_owned(), refused: true });
+        };
+        if let Some((refusal, code)) = ours.objection(&welcome) {
+            control.refuse(&connection, refusal, code).await;
+            return Err(WelcomeError { reason: format!("Refused: {refusal}."), refused: true });
+        }
+        let introduction = control.introduction(&connection).await?;
+        let answered = tokio::time::timeout(WELCOME_TIMEOUT, ours.send(&mut control.send)).await;
+        settle(&connection, answered)?;
+        Ok((Self::new(connection, welcome, introduction), control))
+    }
+
+    fn new(connection: Connection, welcome: Welcome, introduction: Introduction) -> Self {
+        Self {
+            device: DeviceId::from(connection.remote_id()),
+            network: welcome.network,
+            app_version: clean_text(&welcome.app_version, MAX_VERSION_CHARS),
+            run: introduction.run,
+            places: introduction.places.checked(),
+            connection,
+            opened: AtomicU64::new(0),
+            active: AtomicUsize::new(0),
+            ended: Notify::new(),
+            retire: CancellationToken::new(),
+            revoked: CancellationToken::new(),
+        }
+    }
+
+    /// Tells this connection from others of this process.
+    pub(crate) fn id(&self) -> usize {
+        self.connection.stable_id()
+    }
+
+    /// Whether no new requests go through it.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.opened.load(Ordering::Acquire) & RETIRED != 0
+    }
+
+    /// Asks the other side to agree on replacing this connection; see the module's head.
+    pub(crate) fn retire(&self) {
+        self.opened.fetch_or(RETIRED, Ordering::AcqRel);
+        self.retire.cancel();
+    }
+
+    /// Cuts every request of the other side at once and lets no new one in.
+    pub(crate) fn revoke(&self) {
+        self.revoked.cancel();
+    }
+
+    /// Closes it at once, whatever is under way.
+    pub(crate) fn close(&self, code: CloseCode) {
+        self.opened.fetch_or(RETIRED, Ordering::AcqRel);
+        code.close(&self.connection);
+    }
+
+    /// The path that data takes now and its round-trip time in milliseconds.
+    pub(crate) fn path(&self) -> (PathKind, f64) {
+        let paths = self.connection.paths();
+        let chosen = paths.iter().find(iroh::endpoint::Path::is_selected).or_else(|| paths.iter().next());
+        chosen.map_or((PathKind::Direct, 0.0), |path| {
+            let kind = if path.is_relay() { PathKind::Relay } else { PathKind::Direct };
+            (kind, path.rtt().as_secs_f64() * 1000.0)
+        })
+    }
+
+    /// The address the other side is reached at now.
+    pub(crate) fn remote_addr(&self) -> Option<iroh::TransportAddr> {
+        let paths = self.connection.paths();
+        paths.iter().find(iroh::endpoint::Path::is_selected).map(|path| path.remote_addr().clone())
+    }
+
+    /// Opens a stream for one request.
+    pub(crate) async fn open(self: &Arc<Self>) -> Result<(SendStream, RecvStream, InFlight), OpenError> {
+        let reserved = self.opened.fetch_update(Ordering::AcqRel, Ordering::Acquire, |opened| {
+            (opened & RETIRED == 0).then_some(opened + 1)
+        });
+        if reserved.is_err() {
+            return Err(OpenError::Retired);
+        }
+        let held = self.begin();
+        match tokio::time::timeout(OPEN_TIMEOUT, self.connection.open_bi()).await {
+            Ok(Ok((send, recv))) => Ok((send, recv, held)),
+            Ok(Err(error)) => Err(OpenError::Lost(close::sentence(&error))),
+            Err(_) => Err(OpenError::Full),
+        }
+    }
+
+    fn begin(self: &Arc<Self>) -> InFlight {
+        self.active.fetch_add(1, Ordering::AcqRel);
+        InFlight(self.clone())
+    }
+
+    /// Serves the other side's requests until the connection ends; `on_retired` is called once when the other side asks
+    /// to replace it. Returns why it ended.
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        control: ControlStream,
+        gate: Gate,
+        on_retired: impl FnOnce() + Send,
+    ) -> ConnectionError {
+        let ControlStream { mut send, mut frames } = control;
+        let mut on_retired = Some(on_retired);
+        let mut serving = JoinSet::new();
+        let mut served: u64 = 0;
+        // How many requests the other side began on this connection, once it has agreed to begin no more.
+        let mut agreed: Option<u64> = None;
+        let mut asked = false;
+        loop {
+            if agreed.is_some_and(|begun| served >= begun) && self.active.load(Ordering::Acquire) == 0 {
+                CloseCode::Replaced.close(&self.connection);
+            }
+            tokio::select! {
+                biased;
+                reason = self.connection.closed() => return reason,
+                frame = frames.next::<Control>() => match frame {
+                    Ok(Control::Retire) => {
+                        let opened = self.opened.fetch_or(RETIRED, Ordering::AcqRel) & !RETIRED;
+                        if let Some(tell) = on_retired.take() {
+                            tell();
+                        }
+                        // A failure shows as a lost connection in the next turn.
+                        let _ = wire::write(&mut send, &Control::Retired { opened }, CONTROL_LIMIT).await;
+                    }
+                    Ok(Control::Retired { opened }) => agreed = Some(opened),
+                    Err(WireError::Lost(error)) => return error,
+                    Err(error) => {
+                        tracing::info!(device = %self.device.short(), %error, "closed a connection that broke the protocol");
+                        CloseCode::Protocol.close(&self.connection);
+                        return self.connection.closed().await;
+                    }
+                },
+                () = self.retire.cancelled(), if !asked => {
+                    asked = true;
+                    let _ = wire::write(&mut send, &Control::Retire, CONTROL_LIMIT).await;
+                }
+                Some(_) = serving.join_next(), if !serving.is_empty() => {
+                    if !self.revoked.is_cancelled() && !gate.admits(self.network, self.device) {
+                        CloseCode::NotMember.close(&self.connection);
+                    }
+                }
+                () = self.ended.notified() => {}
+                stream = self.connection.accept_bi() => if let Ok((send, recv)) = stream {
+                    served += 1;
+                    serving.spawn(self.clone().serve_one(gate.clone(), send, recv));
+                },
+            }
+        }
+    }
+
+    async fn serve_one(self: Arc<Self>, gate: Gate, send: SendStream, recv: RecvStream) {
+        let _held = self.begin();
+        let service = gate.for_member(self.network, self.device);
+        tokio::select! {
+            biased;
+            () = self.revoked.cancelled() => {}
+            () = http::serve(send, recv, service) => {}
+        }
+    }
+}
+
+/// A connection that ended before it was welcomed.
+pub(crate) fn refusal_of(error: &ConnectionError) -> WelcomeError {
+    use CloseCode::{Busy, Left, NotMember, OtherNetwork, Removed, Shutdown, Version};
+    let code = CloseCode::of(error);
+    let refused = matches!(code, Some(Busy | Left | NotMember | OtherNetwork | Removed | Shutdown | Version));
+    WelcomeError { reason: close::sentence(error), refused }
+}

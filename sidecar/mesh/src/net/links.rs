@@ -1,0 +1,533 @@
+//! The links to the members of the active network: dialled, accepted, replaced, given up and tried again.
+//!
+//! One actor owns every link. It follows the roster (who should be linked) and publishes a [`LinkTable`] by a `watch`
+//! channel: the mesh's actor makes presence of it, and requests take their connection from it without asking anybody.
+//! A watch channel, not events: whoever reads late sees the present, and nobody can block the actor.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use iroh::Endpoint;
+use iroh::endpoint::{Connection, ConnectionError};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use super::close::{self, CloseCode};
+use super::endpoint;
+use super::hello::{Introduction, Places};
+use super::link::{self, ControlStream, Link, Ours, WelcomeError};
+use super::serve::Gate;
+use super::sync;
+use crate::api::LinkState;
+use crate::clock::now_ms;
+use crate::proto::ids::{DeviceId, NetworkId};
+use crate::proto::name::DeviceName;
+use crate::proto::welcome::{MESH_ALPN, PROTOCOL, Welcome};
+use crate::roster::RosterWatch;
+
+/// One attempt to reach a device ends after this time; iroh's own limit is far longer.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(4);
+/// A removed device may be told so for this long before its connection is closed.
+const FAREWELL: Duration = Duration::from_millis(500);
+/// Waits between attempts, in milliseconds: fast at first, since a device that just started is back at once.
+const BACKOFF_MS: [u64; 9] = [0, 100, 200, 400, 800, 1_600, 4_000, 10_000, 30_000];
+/// As [`BACKOFF_MS`], after a refusal: it may be that the other side has not heard of us yet.
+const REFUSED_MS: [u64; 5] = [300, 1_000, 3_000, 10_000, 30_000];
+/// After this many failures a device counts as away; it is tried on.
+const AWAY_AFTER: u32 = 3;
+/// How often paths are looked at.
+const PATH_TICK: Duration = Duration::from_secs(2);
+/// Most connections of one device at once, replaced ones included.
+const MAX_PER_DEVICE: usize = 4;
+/// Commands that may wait.
+const INBOX: usize = 256;
+
+/// Every member of the active network but this device.
+pub(crate) type LinkTable = BTreeMap<DeviceId, LinkView>;
+
+/// How one member is reached.
+#[derive(Clone, Debug)]
+pub(crate) struct LinkView {
+    /// For people.
+    pub(crate) state: LinkState,
+    /// For requests.
+    pub(crate) link: Option<Arc<Link>>,
+}
+
+/// Handle to the actor.
+#[derive(Clone)]
+pub(crate) struct Links {
+    inbox: mpsc::Sender<Command>,
+    table: watch::Receiver<Arc<LinkTable>>,
+}
+
+/// What the actor is given once.
+pub(crate) struct Setup {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) roster: RosterWatch,
+    pub(crate) gate: Gate,
+    pub(crate) name: DeviceName,
+    pub(crate) app_version: String,
+    pub(crate) stop: CancellationToken,
+}
+
+enum Command {
+    Incoming(Connection),
+    Learn(DeviceId, Places),
+    Hurry(DeviceId),
+    Named(DeviceName),
+    Farewell(DeviceId, Bytes),
+    LookAgain,
+}
+
+impl Links {
+    /// Starts the actor; the future ends after `stop` was cancelled and every link is closed.
+    pub(crate) fn start(setup: Setup) -> (Self, impl Future<Output = ()> + Send) {
+        let (inbox, commands) = mpsc::channel(INBOX);
+        let (table, watching) = watch::channel(Arc::default());
+        let actor = Actor {
+            run: rand::random(),
+            network: None,
+            peers: BTreeMap::new(),
+            places: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            inbox: inbox.clone(),
+            commands,
+            table,
+            setup,
+        };
+        (Self { inbox, table: watching }, actor.run())
+    }
+
+    /// The links as they are, and as they change.
+    pub(crate) fn table(&self) -> watch::Receiver<Arc<LinkTable>> {
+        self.table.clone()
+    }
+
+    /// A connection on the mesh protocol that a member made.
+    pub(crate) async fn incoming(&self, connection: Connection) {
+        self.send(Command::Incoming(connection)).await;
+    }
+
+    /// Where a device may be found. Later news come first.
+    pub(crate) async fn learn(&self, device: DeviceId, places: Places) {
+        self.send(Command::Learn(device, places)).await;
+    }
+
+    /// Somebody waits for this device: try now.
+    pub(crate) async fn hurry(&self, device: DeviceId) {
+        self.send(Command::Hurry(device)).await;
+    }
+
+    /// This device has a new name.
+    pub(crate) async fn named(&self, name: DeviceName) {
+        self.send(Command::Named(name)).await;
+    }
+
+    /// `device` is no member any more: cut its requests at once, tell it with `records`, close.
+    pub(crate) async fn farewell(&self, device: DeviceId, records: Bytes) {
+        self.send(Command::Farewell(device, records)).await;
+    }
+
+    async fn send(&self, command: Command) {
+        // The actor only ends when the mesh does.
+        let _ = self.inbox.send(command).await;
+    }
+}
+
+struct Peer {
+    links: Vec<Arc<Link>>,
+    accepting: usize,
+    dial: Dial,
+    failures: u32,
+    state: LinkState,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dial {
+    Idle,
+    At(Instant),
+    Running,
+}
+
+enum Outcome {
+    Dialled(DeviceId, Result<Box<(Link, ControlStream)>, WelcomeError>),
+    Accepted(DeviceId, Result<Box<(Link, ControlStream)>, WelcomeError>),
+    Ended(DeviceId, usize, ConnectionError),
+    Farewell,
+}
+
+struct Actor {
+    setup: Setup,
+    run: u64,
+    network: Option<NetworkId>,
+    peers: BTreeMap<DeviceId, Peer>,
+    places: BTreeMap<DeviceId, Places>,
+    tasks: JoinSet<Outcome>,
+    inbox: mpsc::Sender<Command>,
+    commands: mpsc::Receiver<Command>,
+    table: watch::Sender<Arc<LinkTable>>,
+}
+
+impl Actor {
+    async fn run(mut self) {
+        let stop = self.setup.stop.clone();
+        let mut tick = tokio::time::interval(PATH_TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.follow_roster();
+        loop {
+            let next_dial = self.next_dial();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(command) = self.commands.recv() => self.command(command),
+                Ok(()) = self.setup.roster.changed() => self.follow_roster(),
+                Some(outcome) = self.tasks.join_next(), if !self.tasks.is_empty() => match outcome {
+                    Ok(outcome) => self.outcome(outcome),
+                    Err(error) => tracing::error!(%error, "a link's task failed"),
+                },
+                () = tokio::time::sleep_until(next_dial.unwrap_or_else(Instant::now)), if next_dial.is_some() => self.dial_due(),
+                _ = tick.tick() => self.look_at_paths(),
+            }
+            self.publish();
+        }
+        for link in self.peers.values().flat_map(|peer| &peer.links) {
+            link.close(CloseCode::Shutdown);
+        }
+        self.tasks.shutdown().await;
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Incoming(connection) => self.accept(connection),
+            Command::Learn(device, places) => self.learn(device, &places),
+            Command::Hurry(device) => self.dial_soon(device, Duration::ZERO),
+            Command::Named(name) => self.setup.name = name,
+            Command::Farewell(device, records) => self.say_farewell(device, &records),
+            Command::LookAgain => {}
+        }
+    }
+
+    fn follow_roster(&mut self) {
+        let roster = self.setup.roster.borrow_and_update().clone();
+        let switched = self.network != roster.network;
+        let code = if switched { CloseCode::Left } else { CloseCode::Removed };
+        self.peers.retain(|device, peer| {
+            let stays = !switched && roster.members.contains_key(device);
+            if !stays {
+                for link in &peer.links {
+                    link.revoke();
+                    link.close(code);
+                }
+            }
+            stays
+        });
+        self.network = roster.network;
+        for device in roster.members.keys() {
+            self.peers.entry(*device).or_insert_with(|| Peer {
+                links: Vec::new(),
+                accepting: 0,
+                dial: Dial::At(Instant::now()),
+                failures: 0,
+                state: LinkState::Connecting { attempt: 1, reason: "Looking for it.".to_owned() },
+            });
+        }
+    }
+
+    fn learn(&mut self, device: DeviceId, news: &Places) {
+        let known = self.places.entry(device).or_default();
+        let merged = news.merged(known);
+        if merged != *known {
+            *known = merged;
+            self.dial_soon(device, Duration::ZERO);
+        }
+    }
+
+    /// Tries `device` after `delay`, unless it is linked or being dialled.
+    fn dial_soon(&mut self, device: DeviceId, delay: Duration) {
+        let Some(peer) = self.peers.get_mut(&device) else { return };
+        if peer.links.is_empty() && peer.dial != Dial::Running {
+            peer.dial = Dial::At(Instant::now() + delay);
+        }
+    }
+
+    fn next_dial(&self) -> Option<Instant> {
+        let due = self.peers.values().filter_map(|peer| if let Dial::At(at) = peer.dial { Some(at) } else { None });
+        due.min()
+    }
+
+    fn dial_due(&mut self) {
+        let now = Instant::now();
+        let due = |peer: &Peer| matches!(peer.dial, Dial::At(at) if at <= now);
+        let due: Vec<DeviceId> = self.peers.iter().filter(|(_, peer)| due(peer)).map(|(device, _)| *device).collect();
+        for device in due {
+            self.dial(device);
+        }
+    }
+
+    fn dial(&mut self, device: DeviceId) {
+        let Some(ours) = self.ours() else { return };
+        let Some(peer) = self.peers.get_mut(&device) else { return };
+        if !peer.links.is_empty() {
+            peer.dial = Dial::Idle;
+            return;
+        }
+        let places = self.places.get(&device).cloned().unwrap_or_default();
+        if places.is_empty() {
+            peer.dial = Dial::Idle;
+            let reason = "No address of it is known yet. It will be linked as soon as it connects.".to_owned();
+            peer.state = LinkState::Away { reason };
+            return;
+        }
+        peer.dial = Dial::Running;
+        let endpoint = self.setup.endpoint.clone();
+        self.tasks.spawn(async move {
+            Outcome::Dialled(device, dial(&endpoint, device, &places, ours).await.map(Box::new))
+        });
+    }
+
+    fn accept(&mut self, connection: Connection) {
+        let device = DeviceId::from(connection.remote_id());
+        let (Some(ours), Some(peer)) = (self.ours(), self.peers.get_mut(&device)) else {
+            return CloseCode::NotMember.close(&connection);
+        };
+        if peer.accepting + peer.links.len() >= MAX_PER_DEVICE {
+            return CloseCode::Busy.close(&connection);
+        }
+        peer.accepting += 1;
+        self.tasks.spawn(async move {
+            Outcome::Accepted(device, Link::accepted(connection, ours).await.map(Box::new))
+        });
+    }
+
+    /// What this device says of itself now; `None` while no network is active.
+    fn ours(&self) -> Option<Ours> {
+        let welcome = Welcome {
+            protocol: PROTOCOL,
+            app_version: self.setup.app_version.clone(),
+            network: self.network?,
+            device_name: self.setup.name.to_string(),
+        };
+        let places = endpoint::own_places(&self.setup.endpoint);
+        Some(Ours { welcome, introduction: Introduction { run: self.run, places } })
+    }
+
+    fn outcome(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Dialled(device, result) => {
+                if let Some(peer) = self.peers.get_mut(&device) {
+                    peer.dial = Dial::Idle;
+                }
+                match result {
+                    Ok(made) => self.established(*made),
+                    Err(error) => self.failed(device, error),
+                }
+            }
+            Outcome::Accepted(device, result) => {
+                if let Some(peer) = self.peers.get_mut(&device) {
+                    peer.accepting = peer.accepting.saturating_sub(1);
+                }
+                match result {
+                    Ok(made) => self.established(*made),
+                    Err(error) => tracing::debug!(device = %device.short(), error.reason, "a connection was not welcomed"),
+                }
+            }
+            Outcome::Ended(device, id, reason) => self.ended(device, id, &reason),
+            Outcome::Farewell => {}
+        }
+    }
+
+    fn established(&mut self, (link, control): (Link, ControlStream)) {
+        let device = link.device;
+        let fits = self.network == Some(link.network);
+        let Some(peer) = self.peers.get_mut(&device).filter(|_| fits) else {
+            return link.close(if fits { CloseCode::NotMember } else { CloseCode::OtherNetwork });
+        };
+        let link = Arc::new(link);
+        // Connections of an earlier run of the other program lead nowhere.
+        for dead in peer.links.extract_if(.., |old| old.run != link.run) {
+            dead.close(CloseCode::Replaced);
+        }
+        if DeviceId::from(self.setup.endpoint.id()) < device {
+            peer.links.iter().for_each(|old| old.retire());
+        }
+        peer.links.push(link.clone());
+        peer.dial = Dial::Idle;
+        peer.failures = 0;
+        tracing::info!(device = %device.short(), links = peer.links.len(), "linked");
+        let known = self.places.entry(device).or_default();
+        let seen = Places::of(link.remote_addr());
+        *known = link.places.merged(&seen).merged(known);
+        let (gate, inbox) = (self.setup.gate.clone(), self.inbox.clone());
+        self.tasks.spawn(async move {
+            let id = link.id();
+            let look_again = move || {
+                // A full inbox makes the actor look again anyway.
+                let _ = inbox.try_send(Command::LookAgain);
+            };
+            let reason = link.run(control, gate, look_again).await;
+            Outcome::Ended(device, id, reason)
+        });
+    }
+
+    fn ended(&mut self, device: DeviceId, id: usize, reason: &ConnectionError) {
+        let Some(peer) = self.peers.get_mut(&device) else { return };
+        let before = peer.links.len();
+        peer.links.retain(|link| link.id() != id);
+        if peer.links.len() == before || !peer.links.is_empty() {
+            return;
+        }
+        tracing::info!(device = %device.short(), %reason, "link lost");
+        let WelcomeError { reason, refused } = link::refusal_of(reason);
+        peer.failures = 0;
+        if refused {
+            peer.state = LinkState::Away { reason };
+        } else {
+            peer.state = LinkState::Connecting { attempt: 1, reason };
+        }
+        let delay = backoff(0, refused);
+        self.dial_soon(device, delay);
+    }
+
+    fn failed(&mut self, device: DeviceId, WelcomeError { reason, refused }: WelcomeError) {
+        let Some(peer) = self.peers.get_mut(&device) else { return };
+        peer.failures = peer.failures.saturating_add(1);
+        let failures = peer.failures;
+        if peer.links.is_empty() {
+            peer.state = if refused || failures >= AWAY_AFTER {
+                LinkState::Away { reason }
+            } else {
+                LinkState::Connecting { attempt: failures + 1, reason }
+            };
+        }
+        self.dial_soon(device, backoff(failures, refused));
+    }
+
+    fn say_farewell(&mut self, device: DeviceId, records: &Bytes) {
+        let Some(peer) = self.peers.remove(&device) else { return };
+        self.places.remove(&device);
+        for link in peer.links {
+            link.revoke();
+            let records = records.clone();
+            self.tasks.spawn(async move {
+                let told = sync::post(&link, sync::RECORDS, records);
+                let _ = tokio::time::timeout(FAREWELL, told).await;
+                link.close(CloseCode::Removed);
+                Outcome::Farewell
+            });
+        }
+    }
+
+    /// Brings the state of every linked peer up to date.
+    fn look_at_paths(&mut self) {
+        for peer in self.peers.values_mut() {
+            if let (Some(link), LinkState::Online { path, rtt_ms, .. }) = (current(&peer.links), &mut peer.state) {
+                let (now_path, now_rtt) = link.path();
+                // Small changes are noise to people, and each one costs every reader a new snapshot.
+                if now_path != *path || (now_rtt - *rtt_ms).abs() > (0.25 * *rtt_ms).max(0.5) {
+                    (*path, *rtt_ms) = (now_path, now_rtt);
+                }
+            }
+        }
+    }
+
+    fn publish(&mut self) {
+        for peer in self.peers.values_mut() {
+            if let Some(link) = current(&peer.links) && !peer.state.is_online() {
+                let (path, rtt_ms) = link.path();
+                peer.state = LinkState::Online { path, rtt_ms, since: now_ms() };
+            }
+        }
+        let table: LinkTable = self
+            .peers
+            .iter()
+            .map(|(device, peer)| (*device, LinkView { state: peer.state.clone(), link: current(&peer.links).cloned() }))
+            .collect();
+        self.table.send_if_modified(|published| {
+            let changed = **published != table;
+            if changed {
+                *published = Arc::new(table);
+            }
+            changed
+        });
+    }
+}
+
+impl PartialEq for LinkView {
+    fn eq(&self, other: &Self) -> bool {
+        self.state == other.state && self.link.as_ref().map(|link| link.id()) == other.link.as_ref().map(|link| link.id())
+    }
+}
+
+/// The link that new requests take: the newest that is not being replaced.
+fn current(links: &[Arc<Link>]) -> Option<&Arc<Link>> {
+    links.iter().rev().find(|link| !link.is_retired()).or(links.last())
+}
+
+/// How long to wait after `failures` attempts, give or take a quarter so that devices do not move in step.
+fn backoff(failures: u32, refused: bool) -> Duration {
+    let steps: &[u64] = if refused { &REFUSED_MS } else { &BACKOFF_MS };
+    let step = usize::try_from(failures).unwrap_or(usize::MAX).min(steps.len() - 1);
+    Duration::from_millis(steps[step]).mul_f64(rand::random_range(0.75..=1.25))
+}
+
+async fn dial(
+    endpoint: &Endpoint,
+    device: DeviceId,
+    places: &Places,
+    ours: Ours,
+) -> Result<(Link, ControlStream), WelcomeError> {
+    let connection = connect(endpoint, device, places, MESH_ALPN, DIAL_TIMEOUT).await?;
+    Link::dialled(connection, ours).await
+}
+
+/// Connects within `limit`, or says why not.
+pub(crate) async fn connect(
+    endpoint: &Endpoint,
+    device: DeviceId,
+    places: &Places,
+    alpn: &[u8],
+    limit: Duration,
+) -> Result<Connection, WelcomeError> {
+    use iroh::endpoint::{ConnectError, ConnectingError};
+    let connecting = endpoint.connect(endpoint::dial_addr(device, places), alpn);
+    match tokio::time::timeout(limit, connecting).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(
+            ConnectError::Connection { source, .. }
+            | ConnectError::Connecting { source: ConnectingError::ConnectionError { source, .. }, .. },
+        )) if source != ConnectionError::TimedOut => {
+            Err(if CloseCode::of(&source).is_some() {
+                link::refusal_of(&source)
+            } else {
+                WelcomeError { reason: close::sentence(&source), refused: false }
+            })
+        }
+        Ok(Err(error)) if !matches!(error, ConnectError::Connection { .. } | ConnectError::Connecting { .. }) => {
+            Err(WelcomeError { reason: format!("It cannot be dialled: {error}."), refused: false })
+        }
+        Ok(Err(_)) | Err(_) => {
+            Err(WelcomeError { reason: format!("Nobody answers at {places}."), refused: false })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_from_nothing_to_half_a_minute() {
+        assert_eq!(backoff(0, false), Duration::ZERO);
+        for failures in 1..40 {
+            let wait = backoff(failures, false);
+            assert!(wait >= Duration::from_millis(75) && wait <= Duration::from_millis(37_500), "{wait:?}");
+        }
+        assert!(backoff(0, true) >= Duration::from_millis(225));
+        assert!(backoff(u32::MAX, true) >= Duration::from_millis(22_500));
+    }
+}

@@ -1,0 +1,86 @@
+//! The mesh's own routes for members, `/mesh/v1/*`: records, reconciliation, cards. Every one hands its bounded, parsed
+//! body to the mesh's actor and answers with what that says.
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use http::{StatusCode, header};
+use tokio::sync::{mpsc, oneshot};
+
+use super::sync::{CARD, CardPush, FETCH, MAX_BODY, MAX_CARD, PING, Push, RECONCILE, RECORDS, unpack};
+use crate::actor::Command;
+use crate::api::Asker;
+use crate::error::MeshError;
+use crate::proto::ids::RecordId;
+
+/// Room for the JSON around a card.
+const CARD_SLACK: usize = 256;
+
+/// The mesh's way in.
+type Inbox = mpsc::Sender<Command>;
+
+/// The routes; `inbox` is the actor's.
+pub(crate) fn routes(inbox: Inbox) -> Router {
+    Router::new()
+        .route(PING, get(|| async { StatusCode::NO_CONTENT }))
+        .route(RECORDS, post(records))
+        .route(FETCH, post(fetch))
+        .route(RECONCILE, post(reconcile))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .route(CARD, post(card).layer(DefaultBodyLimit::max(MAX_CARD + CARD_SLACK)))
+        .with_state(inbox)
+}
+
+async fn records(State(inbox): State<Inbox>, Extension(asker): Extension<Asker>, body: Bytes) -> Response {
+    let Some(push) = unpack::<Push>(&body) else { return malformed() };
+    let answer = ask(&inbox, |reply| Command::PeerRecords { from: asker.device_id, network: asker.network, push, reply });
+    empty(answer.await)
+}
+
+async fn fetch(State(inbox): State<Inbox>, Extension(asker): Extension<Asker>, body: Bytes) -> Response {
+    let Some(ids) = unpack::<Vec<RecordId>>(&body) else { return malformed() };
+    bytes(ask(&inbox, |reply| Command::PeerFetch { network: asker.network, ids, reply }).await)
+}
+
+async fn reconcile(State(inbox): State<Inbox>, Extension(asker): Extension<Asker>, body: Bytes) -> Response {
+    bytes(ask(&inbox, |reply| Command::PeerReconcile { network: asker.network, message: body, reply }).await)
+}
+
+async fn card(State(inbox): State<Inbox>, Extension(asker): Extension<Asker>, Json(push): Json<CardPush>) -> Response {
+    let answer = ask(&inbox, |reply| Command::PeerCard { from: asker.device_id, network: asker.network, push, reply });
+    empty(answer.await)
+}
+
+async fn ask<T>(
+    inbox: &Inbox,
+    command: impl FnOnce(oneshot::Sender<Result<T, MeshError>>) -> Command,
+) -> Result<T, MeshError> {
+    let (reply, answer) = oneshot::channel();
+    inbox.send(command(reply)).await.map_err(|_| MeshError::Stopped)?;
+    answer.await.map_err(|_| MeshError::Stopped)?
+}
+
+fn empty(answer: Result<(), MeshError>) -> Response {
+    answer.map_or_else(|error| refused(&error), |()| StatusCode::NO_CONTENT.into_response())
+}
+
+fn bytes(answer: Result<Bytes, MeshError>) -> Response {
+    answer.map_or_else(
+        |error| refused(&error),
+        |bytes| ([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response(),
+    )
+}
+
+fn malformed() -> Response {
+    (StatusCode::BAD_REQUEST, "The body is not what this route takes.").into_response()
+}
+
+fn refused(error: &MeshError) -> Response {
+    let status = match error {
+        MeshError::Stopped | MeshError::Storage(_) => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    (status, error.to_string()).into_response()
+}

@@ -1,0 +1,119 @@
+//! The gate in front of what this device offers: every request of a member is checked against the membership of that
+//! moment, not only the handshake.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+
+use axum::body::Body;
+use http::{Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use tower::ServiceExt as _;
+
+use crate::api::Asker;
+use crate::proto::ids::{DeviceId, NetworkId};
+use crate::roster::RosterWatch;
+
+/// The service and who may use it. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    roster: RosterWatch,
+    router: axum::Router,
+}
+
+impl Gate {
+    /// A gate in front of `router`.
+    pub(crate) fn new(roster: RosterWatch, router: axum::Router) -> Self {
+        Self { roster, router }
+    }
+
+    /// Whether `device` is a member of `network`, and that network the active one, right now.
+    pub(crate) fn admits(&self, network: NetworkId, device: DeviceId) -> bool {
+        self.roster.borrow().member_of(network, device).is_some()
+    }
+
+    /// The hyper service for one stream of `device`, which connected through `network`.
+    pub(crate) fn for_member(&self, network: NetworkId, device: DeviceId) -> MemberService {
+        MemberService { gate: self.clone(), network, device }
+    }
+
+    async fn answer(self, network: NetworkId, device: DeviceId, mut request: Request<Body>) -> Response<Body> {
+        let member = self.roster.borrow().member_of(network, device).cloned();
+        let Some(member) = member else {
+            tracing::info!(device = %device.short(), path = request.uri().path(), "refused a request of a non-member");
+            return refusal();
+        };
+        request.extensions_mut().insert(Asker { device_id: device, name: member.name, role: member.role, network });
+        match self.router.oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// Answers requests of one member. See [`Gate::for_member`].
+#[derive(Clone)]
+pub(crate) struct MemberService {
+    gate: Gate,
+    network: NetworkId,
+    device: DeviceId,
+}
+
+impl hyper::service::Service<Request<Incoming>> for MemberService {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let Self { gate, network, device } = self.clone();
+        Box::pin(async move { Ok(gate.answer(network, device, request.map(Body::new)).await) })
+    }
+}
+
+fn refusal() -> Response<Body> {
+    let text = r#"{"error":{"code":"not_member","message":"This device is not a member of the network, or no longer one. Knock to join."}}"#;
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = StatusCode::FORBIDDEN;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use axum::Extension;
+    use axum::routing::get;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::proto::name::DeviceName;
+    use crate::proto::record::Role;
+    use crate::roster::{Roster, RosterMember};
+
+    fn device(seed: u8) -> DeviceId {
+        DeviceId::from(iroh::SecretKey::from_bytes(&[seed; 32]).public())
+    }
+
+    #[tokio::test]
+    async fn every_request_is_checked_against_the_membership_of_its_moment() {
+        let network = NetworkId::from_bytes([1; 32]);
+        let member = RosterMember { name: DeviceName::parse("Attic").expect("a name"), role: Role::Member };
+        let members = BTreeMap::from([(device(1), member)]);
+        let (roster, watching) = watch::channel(Arc::new(Roster { network: Some(network), members, membership: None }));
+        let router =
+            axum::Router::new().route("/who", get(|Extension(asker): Extension<Asker>| async move { asker.name.to_string() }));
+        let gate = Gate::new(watching, router);
+        let ask = |network, device| {
+            let request = Request::get("/who").body(Body::empty()).expect("a request");
+            gate.clone().answer(network, device, request)
+        };
+
+        assert_eq!(ask(network, device(1)).await.status(), StatusCode::OK);
+        assert_eq!(ask(network, device(2)).await.status(), StatusCode::FORBIDDEN);
+        assert_eq!(ask(NetworkId::from_bytes([2; 32]), device(1)).await.status(), StatusCode::FORBIDDEN);
+        roster.send_replace(Arc::new(Roster { network: Some(network), ..Roster::default() }));
+        assert_eq!(ask(network, device(1)).await.status(), StatusCode::FORBIDDEN);
+    }
+}
