@@ -1,6 +1,7 @@
 //! HTTP to engines: the two clients, and questions with bounded answers.
 
 use std::error::Error as _;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -23,32 +24,21 @@ pub(crate) struct Clients {
     /// For http. It never reuses a connection: llama-server promises keep-alive after a streamed answer and closes
     /// all the same, so a reused connection fails in a quarter of all cases.
     plain: Client,
-    /// For https, where a fresh connection costs two round trips and more. None when this system has no root
-    /// certificates to check a server with.
-    tls: Option<Client>,
+    /// For https, where a fresh connection costs two round trips and more, so it keeps them. Made when first needed:
+    /// reading the system's root certificates takes a while. None when there are none to check a server with.
+    tls: Arc<OnceLock<Option<Client>>>,
 }
 
 impl Clients {
     pub(crate) fn new() -> Result<Self, ComputeError> {
         // The same provider iroh uses. It is there already when the daemon installed it.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let base = || {
-            Client::builder()
-                .redirect(redirect::Policy::none())
-                .connect_timeout(CONNECT)
-                .tcp_nodelay(true)
-                .user_agent(concat!("myownmesh/", env!("CARGO_PKG_VERSION")))
-        };
         let plain = base().no_proxy().pool_max_idle_per_host(0).tls_certs_only([]).build();
         let plain = plain.map_err(|error| ComputeError::Setup {
             what: "making an HTTP client".to_owned(),
             cause: cause_of(&error),
         })?;
-        let tls = base()
-            .build()
-            .inspect_err(|error| tracing::warn!(cause = cause_of(error), "engines on https cannot be reached"))
-            .ok();
-        Ok(Self { plain, tls })
+        Ok(Self { plain, tls: Arc::default() })
     }
 
     /// The client for `url`.
@@ -56,7 +46,11 @@ impl Clients {
         if !url.is_https() {
             return Ok(self.plain.clone());
         }
-        self.tls.clone().ok_or_else(|| ComputeError::Setup {
+        let make = || {
+            let failed = |error: &reqwest::Error| tracing::warn!(cause = cause_of(error), "https cannot be spoken");
+            base().build().inspect_err(failed).ok()
+        };
+        self.tls.get_or_init(make).clone().ok_or_else(|| ComputeError::Setup {
             what: format!("reaching {url}"),
             cause: "this system has no root certificates; install the package ca-certificates".to_owned(),
         })
@@ -66,6 +60,15 @@ impl Clients {
     pub(crate) fn plain(&self) -> Client {
         self.plain.clone()
     }
+}
+
+/// What both clients have in common.
+fn base() -> reqwest::ClientBuilder {
+    Client::builder()
+        .redirect(redirect::Policy::none())
+        .connect_timeout(CONNECT)
+        .tcp_nodelay(true)
+        .user_agent(concat!("myownmesh/", env!("CARGO_PKG_VERSION")))
 }
 
 /// One engine to ask.
