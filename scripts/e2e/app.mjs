@@ -44,7 +44,6 @@ export class App {
       // What the app remembers of its window must not come from, or go to, the person's own.
       XDG_DATA_HOME: join(this.folder, 'data'),
       XDG_CONFIG_HOME: join(this.folder, 'config'),
-      WEBKIT_DISABLE_DMABUF_RENDERER: '1',
     };
     this.window = await Window.open(process.env.MYOWNLLM_APP || built('myownllm'), { ...own, ...env });
     return this.window;

@@ -56,6 +56,7 @@ export class Window {
       method,
       headers: { 'content-type': 'application/json' },
       body: method === 'POST' ? JSON.stringify(body ?? {}) : undefined,
+      signal: AbortSignal.timeout(30_000),
     });
     const { value } = await response.json();
     if (response.ok) return value;

@@ -72,10 +72,17 @@ export function run(program, args, { show = false, input, timeout, ...options } 
   });
 }
 
-/** Runs a program that must succeed; otherwise the end of its output is the error. */
+/** The ends of a long text: compilers say what is wrong at the end, package managers at the beginning. */
+function ends(text, { first = 12, last = 30 } = {}) {
+  const lines = text.trimEnd().split('\n');
+  if (lines.length <= first + last) return lines.join('\n');
+  return [...lines.slice(0, first), `... ${lines.length - first - last} lines ...`, ...lines.slice(-last)].join('\n');
+}
+
+/** Runs a program that must succeed; otherwise its output is the error. */
 export async function must(what, program, args, options = {}) {
   const result = await run(program, args, options);
   if (result.code === 0) return result;
-  const last = options.show ? '' : `\n${result.output.trimEnd().split('\n').slice(-30).join('\n')}`;
-  throw new Refusal(`${what} failed (${[program, ...args].join(' ')}, exit code ${result.code}).${last}`);
+  const said = options.show ? '' : `\n${ends(result.output)}`;
+  throw new Refusal(`${what} failed (${[program, ...args].join(' ')}, exit code ${result.code}).${said}`);
 }

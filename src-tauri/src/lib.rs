@@ -11,6 +11,7 @@ pub mod notify;
 pub mod streams;
 mod window;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use myownmesh_control::home::{HOME_VARIABLE, Home};
@@ -29,6 +30,7 @@ pub fn run(context: Context<Wry>) -> ExitCode {
                 .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,myownllm_shell=info")),
         )
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     match build(context) {
         Ok(app) => {
