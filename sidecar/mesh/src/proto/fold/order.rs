@@ -154,13 +154,26 @@ impl<'a> Walk<'a> {
         free.or_else(|| self.heads.first_key_value()).map(|(place, author)| (*place, *author))
     }
 
-    /// Whether a standing cut at a later place does not honour this record.
+    /// Whether this record has to be judged later: a standing cut at a later place does not honour it, or it is a cut
+    /// that lost to a standing one in a ring.
     fn waits(&self, membership: &Membership, place: Place, record: &Record) -> bool {
         let (_, author, seq) = place;
-        self.standing.range(place..).any(|cut_place| {
-            let Some(cut) = self.cuts.get(cut_place) else { return false };
-            cut.author() != record.author() && honoured(membership, cut, author).is_some_and(|last| last < seq)
-        })
+        let cut_off = self
+            .standing
+            .range(place..)
+            .filter_map(|cut| self.cuts.get(cut))
+            .any(|cut| cut.author() != author && honoured(membership, cut, author).is_some_and(|last| last < seq));
+        let lost = || {
+            self.cuts.contains_key(&place)
+                && !self.standing.contains(&place)
+                && has_power(membership, record)
+                && self
+                    .standing
+                    .iter()
+                    .filter_map(|cut| self.cuts.get(cut))
+                    .any(|cut| self.cuts_off(membership, record, cut))
+        };
+        cut_off || lost()
     }
 
     /// Finds out which cuts stand, given the membership now.
@@ -181,7 +194,8 @@ impl<'a> Walk<'a> {
             });
             let Some((&chosen_place, &chosen)) = chosen else { break };
             undecided.remove(&chosen_place);
-            undecided.retain(|_, cut| !self.cuts_off(membership, chosen, cut));
+            let loses = |cut| self.cuts_off(membership, chosen, cut) || self.cuts_off(membership, cut, chosen);
+            undecided.retain(|_, cut| !loses(cut));
             self.standing.insert(chosen_place);
         }
     }

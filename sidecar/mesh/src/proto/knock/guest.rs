@@ -285,5 +285,4 @@ impl Guest {
 }
 
 #[cfg(test)]
-#[path = "guest_tests.rs"]
 mod tests;

@@ -26,3 +26,6 @@ pub use host::{
 pub use message::{
     Bundle, DenyKind, GuestFrame, Hello, HostFrame, InviteClaim, InviteProblem, KNOCK_ALPN, KNOCK_PROTOCOL, PeerAddress,
 };
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! What holds for every log: random statements by random devices at random times, honest or not.
+
+use proptest::{prelude::*, sample::Index};
+
+use super::*;
+use crate::proto::{
+    invite::InviteSecret,
+    record::{Admit, InviteGrant},
+};
+
+const DEVICES: u8 = 6;
+
+fn role() -> impl Strategy<Value = Role> {
+    prop_oneof![Just(Role::Member), Just(Role::Manager), Just(Role::Owner)]
+}
+
+fn body(network: NetworkId) -> impl Strategy<Value = Body> {
+    let device = 0..DEVICES;
+    let last = 0u64..8;
+    prop_oneof![
+        4 => (device.clone(), role()).prop_map(|(device, role)| admit(device, role)),
+        1 => (device.clone(), 0u8..3).prop_map(move |(device, secret)| {
+            let secret = InviteSecret::from_bytes([secret; 16]);
+            let via = Via::Invite { id: secret.id(), proof: secret.prove(network, id(device)) };
+            Body::Admit(Admit { device: id(device), name: name("x"), os: String::new(), role: Role::Member, via })
+        }),
+        3 => (device.clone(), last.clone()).prop_map(|(device, last)| remove(device, last)),
+        3 => (device.clone(), role(), last.clone()).prop_map(|(device, role, last)| set_role(device, role, last)),
+        1 => Just(Body::Leave),
+        1 => prop::collection::btree_map(device, last, 0..4).prop_map(|map| {
+            close(&map.into_iter().collect::<Vec<_>>())
+        }),
+        1 => Just(Body::Policy(Policy { kind: NetworkKind::Open, honours: vec![] })),
+        1 => "[a-z]{1,8}".prop_map(|text| Body::Rename(Rename { name: NetworkName::parse(&text).expect("a name") })),
+        1 => Just(info("renamed")),
+        1 => (0u8..3, role(), 1u32..3, 1i64..12_000).prop_map(|(secret, role, uses, expires_at)| {
+            let key = InviteSecret::from_bytes([secret; 16]).key();
+            Body::Invite(InviteGrant { key, role, uses, expires_at })
+        }),
+        1 => (0u8..3).prop_map(|secret| revoke(InviteSecret::from_bytes([secret; 16]).id())),
+        1 => Just(Body::Unknown { kind: 77, payload: vec![1] }),
+    ]
+}
+
+/// `(author, number, time, statement)`: numbers collide and times lie.
+type Statement = (u8, u64, u64, Body);
+
+fn statements(
+    authors: std::ops::Range<u8>,
+    network: NetworkId,
+    count: std::ops::Range<usize>,
+) -> impl Strategy<Value = Vec<Statement>> {
+    prop::collection::vec((authors, 2u64..9, 900u64..12_000, body(network)), count)
+}
+
+fn kind() -> impl Strategy<Value = NetworkKind> {
+    prop_oneof![Just(NetworkKind::Open), Just(NetworkKind::Closed)]
+}
+
+fn network_of(kind: NetworkKind) -> NetworkId {
+    Log::new(kind).network
+}
+
+fn signed(log: &mut Log, statements: Vec<Statement>) {
+    for (author, seq, ms, body) in statements {
+        log.say_as(author, seq, ms, body);
+    }
+}
+
+/// A log where 0 admitted 1, 2 and 3 with these roles, then random statements.
+fn random_log() -> impl Strategy<Value = Log> {
+    (kind(), prop::collection::vec(role(), 3))
+        .prop_flat_map(|(kind, roles)| (Just(kind), Just(roles), statements(0..DEVICES, network_of(kind), 0..28)))
+        .prop_map(|(kind, roles, statements)| {
+            let mut log = Log::new(kind);
+            for (device, role) in (1..).zip(roles) {
+                log.say(0, admit(device, role));
+            }
+            // Device 0 has used the numbers up to 4; what follows may collide with them.
+            signed(&mut log, statements);
+            log
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 384, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_order_with_any_duplicates_gives_the_same(
+        log in random_log(),
+        order in prop::collection::vec(any::<Index>(), 0..60),
+        shuffle in any::<u64>(),
+    ) {
+        let expected = log.fold();
+        let mut arrived = log.records.clone();
+        for index in order {
+            arrived.push(index.get(&log.records).clone());
+        }
+        arrived.sort_by_key(|record| blake3::hash(&[record.id().as_bytes().as_slice(), &shuffle.to_le_bytes()].concat()).as_bytes().to_owned());
+        prop_assert_eq!(fold(log.network, &arrived), Some(expected));
+    }
+
+    #[test]
+    fn every_record_counts_or_is_void_and_an_owner_remains(log in random_log()) {
+        let membership = log.fold();
+        for record in &log.records {
+            let counts = membership.counted.contains(&record.id());
+            prop_assert_ne!(counts, membership.void.contains_key(&record.id()));
+        }
+        prop_assert!(membership.owners() > 0 || membership.members.is_empty());
+        prop_assert!(membership.former.keys().all(|device| !membership.is_member(*device)));
+        prop_assert!(membership.invites.values().all(|i| i.used_by.len() <= i.grant.uses as usize));
+    }
+
+    /// The owner says nothing after admitting two plain members; these and strangers may sign what they like.
+    #[test]
+    fn plain_members_and_strangers_gain_nothing(
+        (kind, statements) in kind().prop_flat_map(|kind| (Just(kind), statements(1..DEVICES, network_of(kind), 1..40))),
+    ) {
+        let mut log = Log::new(kind);
+        log.say(0, admit(1, Role::Member));
+        log.say(0, admit(2, Role::Member));
+        signed(&mut log, statements);
+        let membership = log.fold();
+        prop_assert_eq!(membership.role(id(0)), Some(Role::Owner));
+        prop_assert_eq!(membership.owners(), 1);
+        prop_assert!(membership.members.iter().all(|(device, member)| *device == id(0) || member.role == Role::Member));
+        prop_assert_eq!(membership.name.as_str(), "Home");
+        prop_assert_eq!(membership.kind, kind);
+        if kind == NetworkKind::Closed {
+            prop_assert!(membership.members.keys().all(|device| [id(0), id(1), id(2)].contains(device)));
+        }
+    }
+
+    /// A manager may admit and remove plain members, and nothing else.
+    #[test]
+    fn a_manager_touches_plain_members_only(statements in statements(1..2, network_of(NetworkKind::Closed), 1..30)) {
+        let mut log = Log::new(NetworkKind::Closed);
+        log.say(0, admit(1, Role::Manager));
+        log.say(0, admit(2, Role::Manager));
+        signed(&mut log, statements);
+        let membership = log.fold();
+        prop_assert_eq!(membership.role(id(0)), Some(Role::Owner));
+        prop_assert_eq!(membership.role(id(2)), Some(Role::Manager));
+        prop_assert!(membership.role(id(1)) != Some(Role::Owner));
+        prop_assert_eq!(membership.owners(), 1);
+        prop_assert_eq!(membership.kind, NetworkKind::Closed);
+    }
+
+    /// The only owner removes 1 and honours nothing: whatever 1 signs, for whenever, leaves no trace.
+    #[test]
+    fn a_removal_leaves_no_trace_of_what_it_does_not_honour(
+        role in role(),
+        statements in statements(1..2, network_of(NetworkKind::Open), 0..30),
+    ) {
+        // The junior owner's counter-removals form a ring with this removal, and the senior's stands.
+        let mut log = Log::new(NetworkKind::Open);
+        log.say(0, admit(1, role));
+        log.say_at(0, 6000, remove(1, 0));
+        let bare = log.fold();
+        signed(&mut log, statements);
+        let membership = log.fold();
+        prop_assert_eq!(membership.members, bare.members);
+        prop_assert_eq!(membership.invites, bare.invites);
+        prop_assert_eq!((membership.name, membership.kind), (bare.name, bare.kind));
+    }
+}
