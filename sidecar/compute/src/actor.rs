@@ -1,7 +1,8 @@
 //! The actor behind [`Compute`](crate::Compute): one task that owns every engine's state.
 //!
 //! It never waits for an engine. Questions to engines, reading of folders and children run in tasks of their own and
-//! report back; whoever needs a model that is loading is answered when it is loaded.
+//! report back; whoever needs a model that is loading is answered when it is loaded. A change is published before it is
+//! confirmed to whoever asked for it, so that they see it in the next snapshot.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,12 +67,12 @@ enum Done {
 
 /// The state. See the module's text.
 pub(crate) struct Actor {
-    pub(crate) inbox: mpsc::Receiver<Message>,
-    pub(crate) events: mpsc::Receiver<ChildEvent>,
-    pub(crate) publish: watch::Sender<Arc<ComputeSnapshot>>,
-    pub(crate) clients: Clients,
-    pub(crate) tuning: Tuning,
-    pub(crate) builtin: Option<Builtin>,
+    inbox: mpsc::Receiver<Message>,
+    events: mpsc::Receiver<ChildEvent>,
+    publish: watch::Sender<Arc<ComputeSnapshot>>,
+    clients: Clients,
+    tuning: Tuning,
+    builtin: Option<Builtin>,
     externals: BTreeMap<EngineId, External>,
     tasks: JoinSet<Done>,
     generation: u64,
@@ -160,8 +161,10 @@ impl Actor {
             Message::Route { model, wants_embedding, reply } => self.route(&model, wants_embedding, reply),
             Message::Add { spec, reply } => self.add(spec, reply),
             Message::Remove { id, reply } => {
+                let removed = self.remove(&id);
+                self.publish();
                 // The caller may have stopped waiting; here and below.
-                let _ = reply.send(self.remove(&id));
+                let _ = reply.send(removed);
             }
             Message::Test { id, reply } => self.test(id, reply),
             Message::Refresh { done } => self.refresh(&done),
@@ -285,10 +288,12 @@ impl Actor {
                 self.insert(*spec, false);
                 self.apply(id, self.generation, &Ok(probe), now)
             });
+            self.publish();
             let _ = reply.send(added.and_then(|info| info.ok_or(ComputeError::Stopping)));
             return;
         }
         let info = self.apply(id, generation, &answer, now);
+        self.publish();
         if let Waiter::Tests(reply) = waiter {
             let gone = || ComputeError::EngineNotFound { id: id.clone() };
             let _ = reply.send(answer.and_then(|_| info.ok_or_else(gone)));
@@ -319,8 +324,10 @@ impl Actor {
             builtin.forgive();
         }
         builtin.found(files);
+        let told = builtin.check().map(|()| builtin.info());
+        self.publish();
         if let Waiter::Tests(reply) = waiter {
-            let _ = reply.send(builtin.check().map(|()| builtin.info()));
+            let _ = reply.send(told);
         }
     }
 

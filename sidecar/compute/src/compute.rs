@@ -13,7 +13,7 @@ use crate::config::Tuning;
 use crate::forward::{RouteReply, Sent};
 use crate::{
     ComputeConfig, ComputeError, ComputeSnapshot, EngineId, EngineInfo, EngineKind, EngineResponse, EngineSpec,
-    EngineUrl, OpenAiPath,
+    EngineUrl, OpenAiPath, Purpose,
 };
 
 /// Messages that may wait for the actor, which answers each in microseconds.
@@ -126,6 +126,16 @@ impl Compute {
             // Nothing is ever sent: the channel closes when the last task has let go of it.
             finished.recv().await;
         }
+    }
+
+    /// Loads `model` if it is one of the built-in engine's and not loaded yet, so that the next request need not wait.
+    ///
+    /// # Errors
+    /// [`ComputeError::ModelNotFound`], [`ComputeError::ModelFailed`], or why there is no engine to load it.
+    pub async fn load(&self, model: &str) -> Result<(), ComputeError> {
+        let wants_embedding = self.snapshot().model(model).is_some_and(|model| model.purpose == Purpose::Embedding);
+        let route = |reply| Message::Route { model: model.to_owned(), wants_embedding, reply: RouteReply(reply) };
+        self.ask(route).await?.map(|_| ())
     }
 
     /// Forwards the body of an OpenAI request (valid JSON whose `model` is `model`) to the engine that has `model`,

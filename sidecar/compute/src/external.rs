@@ -65,7 +65,9 @@ impl External {
             }
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
-                self.next = Some(now + pause(self.failures, tuning));
+                // Ollama may be started at any moment, and asking this device costs nothing.
+                let rest = if self.discovered { tuning.poll } else { pause(self.failures, tuning) };
+                self.next = Some(now + rest);
                 // An engine that computes may answer late once; its models are still there.
                 let busy = matches!(error, ComputeError::Slow { .. }) && self.failures == 1;
                 if !(busy && self.state == EngineState::Ready) {

@@ -58,6 +58,18 @@ async fn eight_first_requests_at_once_start_one_child() {
 }
 
 #[tokio::test]
+async fn a_model_can_be_loaded_before_anybody_asks_it() {
+    let home = Home::with(&["chain.gguf", "embed.gguf"]).await;
+    soon(home.compute.load("chain")).await.expect("loaded");
+    soon(home.compute.load("embed")).await.expect("loaded");
+    seen(&home.compute, |now| now.models.iter().all(|model| model.state == ModelState::Ready)).await;
+    assert_eq!(soon(home.compute.load("none")).await.expect_err("none").kind(), ErrorKind::ModelNotFound);
+    ask(&home.compute, "chain").await.expect("an answer");
+    assert_eq!(children_in(&home.run_dir()).len(), 2);
+    home.compute.shutdown().await;
+}
+
+#[tokio::test]
 async fn the_key_is_not_on_the_command_line() {
     let home = Home::with(&["chain.gguf"]).await;
     ask(&home.compute, "chain").await.expect("an answer");
