@@ -6,33 +6,28 @@ import { join } from 'node:path';
 import { runMain, say, step } from './lib/log.mjs';
 import { WINDOWS, at, targetDir } from './lib/paths.mjs';
 import { must } from './lib/run.mjs';
-import { TO_BUILD, ensureDebian } from './lib/debian.mjs';
-import { buildDaemon, buildShell, buildUi, ensureNpm, ensureTarget, ensureTools, prepareApp } from './lib/setup.mjs';
+import { buildDaemon, buildShell, prepareApp, prepareFor } from './lib/setup.mjs';
 
-/** The daemon under the name that Tauri's bundler looks for: with the platform's triple. */
-async function placeSidecar(daemon) {
+/** Puts programs where Tauri's bundler looks for what goes beside the app: under their name and the platform's triple. */
+async function placeBeside(programs) {
   const { stdout } = await must('Asking rustc for this platform', 'rustc', ['-vV']);
   const triple = stdout.match(/^host: (.+)$/m)[1].trim();
-  const folder = join(targetDir(), 'bundle-bin');
+  const folder = at('out', 'bundle');
   mkdirSync(folder, { recursive: true });
-  copyFileSync(daemon, join(folder, `myownmesh-${triple}${WINDOWS ? '.exe' : ''}`));
+  for (const [name, path] of Object.entries(programs)) {
+    copyFileSync(path, join(folder, `${name}-${triple}${WINDOWS ? '.exe' : ''}`));
+  }
 }
 
 async function release() {
-  ensureTools();
-  await ensureDebian(TO_BUILD);
-  await ensureNpm();
-  ensureTarget();
-  await buildUi();
-  await placeSidecar(await buildDaemon({ release: true }));
+  const { engine } = await prepareFor(new Set(['build-packages', 'npm', 'ui', 'engine']));
+  const daemon = await buildDaemon({ release: true });
+  await placeBeside({ myownmesh: daemon, 'llama-server': engine });
   await buildShell({ release: true });
   await step('Making the package', () =>
-    must('The package', 'npx', ['tauri', 'bundle', '--config', at('src-tauri', 'tauri.bundle.conf.json')], {
-      cwd: at('src-tauri'),
-      show: true,
-    }),
+    must('The package', 'npx', ['tauri', 'bundle', '--config', 'tauri.bundle.conf.json'], { cwd: at('src-tauri') }),
   );
-  say(`The package is in ${join(targetDir(), 'release', 'bundle')}`);
+  say(`\nThe package is in ${join(targetDir(), 'release', 'bundle')}`);
 }
 
 await runMain(async () => {
