@@ -182,7 +182,7 @@ impl Mesh {
                             "{name} has too many requests of this device open. Try again when some have ended."
                         )));
                     }
-                    Err(OpenError::Retired | OpenError::Lost(_)) => {}
+                    Err(OpenError::Retired | OpenError::Lost) => {}
                 }
             } else {
                 self.inner.links.hurry(device).await;

@@ -88,13 +88,13 @@ impl Actor {
         self.push_records(network, &bytes, from);
     }
 
-    /// Keeps where a member may be found, and tries there.
+    /// Keeps where a member may be found as somebody else tells, behind what it told itself, and tries there.
     pub(super) async fn learn(&mut self, network: NetworkId, device: DeviceId, places: &Places) {
         if places.is_empty() {
             return;
         }
         let met = self.met.entry(device).or_default();
-        let merged = places.merged(&met.places);
+        let merged = met.places.merged(places);
         if merged != met.places {
             met.places = merged;
             if let Err(error) = self.store.set_peer_address(network, &peer_address(device, &met.places)) {
@@ -133,7 +133,8 @@ impl Actor {
         let membership = self.ledger()?.membership().clone();
         if device == self.me {
             return Err(MeshError::InvalidArgument(
-                "This is this very device. To leave a network, use `myownmesh network leave` or `network forget`.".to_owned(),
+                "This is this very device. To leave a network, use `myownmesh network leave` or `network forget`."
+                    .to_owned(),
             ));
         }
         allowed(membership.may_remove(self.me, device), "remove this device")?;
@@ -173,7 +174,8 @@ impl Actor {
         let role = options.role.unwrap_or(Role::Member);
         if !options.approved && (options.role.is_some() || options.uses.is_some()) {
             return Err(MeshError::InvalidArgument(
-                "A role and a number of uses belong to an invite that admits: add `--approved`, or leave them out.".to_owned(),
+                "A role and a number of uses belong to an invite that admits: add `--approved`, or leave them out."
+                    .to_owned(),
             ));
         }
         if !membership.may_grant(self.me, role) {

@@ -15,6 +15,7 @@ use crate::net::hello::Places;
 use crate::net::link::Link;
 use crate::net::sync::{self, BATCH_BYTES, BATCH_IDS, CARD, CardPush, MAX_CARD, Push, RECORDS, pack};
 use crate::proto::ids::{DeviceId, NetworkId, RecordId};
+use crate::proto::knock::PeerAddress;
 use crate::proto::reconcile;
 use crate::proto::record::{Record, RecordError};
 
@@ -50,8 +51,8 @@ impl Actor {
         let met = self.met.entry(device).or_default();
         met.version = Some(link.app_version.clone());
         met.last_seen = Some(now_ms());
-        let seen = Places::of(link.remote_addr());
-        met.places = link.places.merged(&seen).merged(&met.places);
+        // What it tells itself takes the place of everything older.
+        met.places = link.current_places();
         let kept = self
             .store
             .set_peer_address(network, &peer_address(device, &met.places))
@@ -63,10 +64,26 @@ impl Actor {
         if let Some(card) = &self.card {
             self.tasks.spawn(push_card(link.clone(), card_bytes(card)));
         }
+        self.tell_places(link.clone());
         // One side is enough; both would only do the same work twice.
         if self.me < device {
             self.tasks.spawn(reconcile_with(link.clone(), self.inbox.clone()));
         }
+    }
+
+    /// Tells a newly linked member where the others are: while it was away they may have come or moved.
+    fn tell_places(&mut self, link: Arc<Link>) {
+        let others = self.met.iter().filter(|(device, met)| **device != link.device && !met.places.is_empty());
+        let peers: Vec<PeerAddress> = others.map(|(device, met)| peer_address(*device, &met.places)).collect();
+        if peers.is_empty() {
+            return;
+        }
+        let push = pack(&Push { records: Vec::new(), peers });
+        self.tasks.spawn(async move {
+            if let Err(error) = sync::post(&link, RECORDS, push).await {
+                tracing::debug!(device = %link.device.short(), %error, "the others' places could not be told");
+            }
+        });
     }
 
     fn unlinked(&mut self, network: NetworkId, device: DeviceId) {

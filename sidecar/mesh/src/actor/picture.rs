@@ -20,8 +20,7 @@ impl Actor {
                 (*device, RosterMember { name: member.name.clone(), role: member.role })
             };
             // Whoever was removed serves nobody.
-            let members =
-                if membership.is_member(self.me) { others.map(member).collect() } else { BTreeMap::new() };
+            let members = if membership.is_member(self.me) { others.map(member).collect() } else { BTreeMap::new() };
             Roster { network: Some(membership.network), members, membership: Some(membership.clone()) }
         });
         self.roster.send_if_modified(|published| {

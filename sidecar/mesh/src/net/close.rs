@@ -88,7 +88,9 @@ pub(crate) fn sentence(error: &ConnectionError) -> String {
         (Some(CloseCode::OtherNetwork), _) => "Another network is active there now.".to_owned(),
         (Some(CloseCode::Left), _) => "It left the network for now.".to_owned(),
         (Some(CloseCode::Shutdown), _) => "MyOwnLLM was closed there.".to_owned(),
-        (Some(CloseCode::Version), _) => "It runs a version that does not fit this one. Update the older app.".to_owned(),
+        (Some(CloseCode::Version), _) => {
+            "It runs a version that does not fit this one. Update the older app.".to_owned()
+        }
         (Some(CloseCode::Busy), _) => "It has too many connections right now.".to_owned(),
         (Some(code), _) => format!("It closed the connection ({}).", code.text()),
         (None, ConnectionError::TimedOut) => "It stopped answering.".to_owned(),

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::time::Duration;
 
 use iroh::endpoint::{
-    AfterHandshakeOutcome, Builder, Connection, EndpointHooks, IdleTimeout, PortmapperConfig, QuicTransportConfig, Side,
-    VarInt, presets,
+    AfterHandshakeOutcome, Builder, Connection, EndpointHooks, IdleTimeout, PortmapperConfig, QuicTransportConfig,
+    Side, VarInt, presets,
 };
 use iroh::{Endpoint, EndpointAddr, RelayConfig, RelayMap, RelayMode, RelayUrl, SecretKey};
 
@@ -86,7 +86,8 @@ async fn bind_at(
     for addr in listen {
         builder = builder.bind_addr(*addr).map_err(|_| {
             MeshError::InvalidArgument(
-                "Give at most one listen address for IPv4 and one for IPv6, for example `--listen 0.0.0.0:4433`.".to_owned(),
+                "Give at most one listen address for IPv4 and one for IPv6, for example `--listen 0.0.0.0:4433`."
+                    .to_owned(),
             )
         })?;
     }

@@ -264,7 +264,8 @@ impl Actor {
                     let (conn, id) = (knock.conn, knock.id);
                     let mesh = self.setup.mesh.clone();
                     self.admissions.spawn(async move {
-                        let outcome = ask(&mesh, |reply| Command::Admit { knock: Box::new(knock), role, via, reply }).await;
+                        let outcome =
+                            ask(&mesh, |reply| Command::Admit { knock: Box::new(knock), role, via, reply }).await;
                         let outcome = outcome.map(|Admitted { bundle, member }| (bundle, Some(member)));
                         Admission { conn, knock: Some(id), outcome }
                     });

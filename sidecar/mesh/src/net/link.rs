@@ -48,7 +48,7 @@ pub(crate) struct Link {
     /// Number of the run of its program.
     pub(crate) run: u64,
     /// Where it says it can be reached.
-    pub(crate) places: Places,
+    places: Places,
     connection: Connection,
     /// Request streams opened by this side, and the [`RETIRED`] bit.
     opened: AtomicU64,
@@ -65,7 +65,7 @@ pub(crate) enum OpenError {
     /// Another connection replaces this one.
     Retired,
     /// The connection is lost.
-    Lost(String),
+    Lost,
     /// The other side has too many requests open.
     Full,
 }
@@ -259,24 +259,25 @@ impl Link {
         })
     }
 
-    /// The address the other side is reached at now.
-    pub(crate) fn remote_addr(&self) -> Option<iroh::TransportAddr> {
+    /// Where the other side is: what it told, and the address it is reached at now.
+    pub(crate) fn current_places(&self) -> Places {
         let paths = self.connection.paths();
-        paths.iter().find(iroh::endpoint::Path::is_selected).map(|path| path.remote_addr().clone())
+        let selected = paths.iter().find(iroh::endpoint::Path::is_selected).map(|path| path.remote_addr().clone());
+        self.places.merged(&Places::of(selected))
     }
 
     /// Opens a stream for one request.
     pub(crate) async fn open(self: &Arc<Self>) -> Result<(SendStream, RecvStream, InFlight), OpenError> {
-        let reserved = self.opened.fetch_update(Ordering::AcqRel, Ordering::Acquire, |opened| {
-            (opened & RETIRED == 0).then_some(opened + 1)
-        });
+        let reserved = self
+            .opened
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |opened| (opened & RETIRED == 0).then_some(opened + 1));
         if reserved.is_err() {
             return Err(OpenError::Retired);
         }
         let held = self.begin();
         match tokio::time::timeout(OPEN_TIMEOUT, self.connection.open_bi()).await {
             Ok(Ok((send, recv))) => Ok((send, recv, held)),
-            Ok(Err(error)) => Err(OpenError::Lost(close::sentence(&error))),
+            Ok(Err(_)) => Err(OpenError::Lost),
             Err(_) => Err(OpenError::Full),
         }
     }

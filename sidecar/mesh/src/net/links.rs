@@ -113,7 +113,7 @@ impl Links {
         self.send(Command::Incoming(connection)).await;
     }
 
-    /// Where a device may be found. Later news come first.
+    /// Where a device may be found, as others tell; tried behind what it told itself.
     pub(crate) async fn learn(&self, device: DeviceId, places: Places) {
         self.send(Command::Learn(device, places)).await;
     }
@@ -199,6 +199,8 @@ impl Actor {
             link.close(CloseCode::Shutdown);
         }
         self.tasks.shutdown().await;
+        // Whoever still holds the table must not hold connections, and with them the sockets.
+        self.table.send_replace(Arc::default());
     }
 
     fn command(&mut self, command: Command) {
@@ -240,7 +242,7 @@ impl Actor {
 
     fn learn(&mut self, device: DeviceId, news: &Places) {
         let known = self.places.entry(device).or_default();
-        let merged = news.merged(known);
+        let merged = known.merged(news);
         if merged != *known {
             *known = merged;
             self.dial_soon(device, Duration::ZERO);
@@ -285,9 +287,8 @@ impl Actor {
         }
         peer.dial = Dial::Running;
         let endpoint = self.setup.endpoint.clone();
-        self.tasks.spawn(async move {
-            Outcome::Dialled(device, dial(&endpoint, device, &places, ours).await.map(Box::new))
-        });
+        self.tasks
+            .spawn(async move { Outcome::Dialled(device, dial(&endpoint, device, &places, ours).await.map(Box::new)) });
     }
 
     fn accept(&mut self, connection: Connection) {
@@ -299,9 +300,8 @@ impl Actor {
             return CloseCode::Busy.close(&connection);
         }
         peer.accepting += 1;
-        self.tasks.spawn(async move {
-            Outcome::Accepted(device, Link::accepted(connection, ours).await.map(Box::new))
-        });
+        self.tasks
+            .spawn(async move { Outcome::Accepted(device, Link::accepted(connection, ours).await.map(Box::new)) });
     }
 
     /// What this device says of itself now; `None` while no network is active.
@@ -333,7 +333,9 @@ impl Actor {
                 }
                 match result {
                     Ok(made) => self.established(*made),
-                    Err(error) => tracing::debug!(device = %device.short(), error.reason, "a connection was not welcomed"),
+                    Err(error) => {
+                        tracing::debug!(device = %device.short(), error.reason, "a connection was not welcomed")
+                    }
                 }
             }
             Outcome::Ended(device, id, reason) => self.ended(device, id, &reason),
@@ -359,9 +361,7 @@ impl Actor {
         peer.dial = Dial::Idle;
         peer.failures = 0;
         tracing::info!(device = %device.short(), links = peer.links.len(), "linked");
-        let known = self.places.entry(device).or_default();
-        let seen = Places::of(link.remote_addr());
-        *known = link.places.merged(&seen).merged(known);
+        self.places.insert(device, link.current_places());
         let (gate, inbox) = (self.setup.gate.clone(), self.inbox.clone());
         self.tasks.spawn(async move {
             let id = link.id();
@@ -437,7 +437,9 @@ impl Actor {
 
     fn publish(&mut self) {
         for peer in self.peers.values_mut() {
-            if let Some(link) = current(&peer.links) && !peer.state.is_online() {
+            if let Some(link) = current(&peer.links)
+                && !peer.state.is_online()
+            {
                 let (path, rtt_ms) = link.path();
                 peer.state = LinkState::Online { path, rtt_ms, since: now_ms() };
             }
@@ -445,7 +447,9 @@ impl Actor {
         let table: LinkTable = self
             .peers
             .iter()
-            .map(|(device, peer)| (*device, LinkView { state: peer.state.clone(), link: current(&peer.links).cloned() }))
+            .map(|(device, peer)| {
+                (*device, LinkView { state: peer.state.clone(), link: current(&peer.links).cloned() })
+            })
             .collect();
         self.table.send_if_modified(|published| {
             let changed = **published != table;
@@ -459,7 +463,8 @@ impl Actor {
 
 impl PartialEq for LinkView {
     fn eq(&self, other: &Self) -> bool {
-        self.state == other.state && self.link.as_ref().map(|link| link.id()) == other.link.as_ref().map(|link| link.id())
+        self.state == other.state
+            && self.link.as_ref().map(|link| link.id()) == other.link.as_ref().map(|link| link.id())
     }
 }
 
@@ -500,19 +505,15 @@ pub(crate) async fn connect(
         Ok(Err(
             ConnectError::Connection { source, .. }
             | ConnectError::Connecting { source: ConnectingError::ConnectionError { source, .. }, .. },
-        )) if source != ConnectionError::TimedOut => {
-            Err(if CloseCode::of(&source).is_some() {
-                link::refusal_of(&source)
-            } else {
-                WelcomeError { reason: close::sentence(&source), refused: false }
-            })
-        }
+        )) if source != ConnectionError::TimedOut => Err(if CloseCode::of(&source).is_some() {
+            link::refusal_of(&source)
+        } else {
+            WelcomeError { reason: close::sentence(&source), refused: false }
+        }),
         Ok(Err(error)) if !matches!(error, ConnectError::Connection { .. } | ConnectError::Connecting { .. }) => {
             Err(WelcomeError { reason: format!("It cannot be dialled: {error}."), refused: false })
         }
-        Ok(Err(_)) | Err(_) => {
-            Err(WelcomeError { reason: format!("Nobody answers at {places}."), refused: false })
-        }
+        Ok(Err(_)) | Err(_) => Err(WelcomeError { reason: format!("Nobody answers at {places}."), refused: false }),
     }
 }
 

@@ -35,7 +35,8 @@ pub(crate) fn routes(inbox: Inbox) -> Router {
 
 async fn records(State(inbox): State<Inbox>, Extension(asker): Extension<Asker>, body: Bytes) -> Response {
     let Some(push) = unpack::<Push>(&body) else { return malformed() };
-    let answer = ask(&inbox, |reply| Command::PeerRecords { from: asker.device_id, network: asker.network, push, reply });
+    let answer =
+        ask(&inbox, |reply| Command::PeerRecords { from: asker.device_id, network: asker.network, push, reply });
     empty(answer.await)
 }
 

@@ -102,8 +102,8 @@ mod tests {
         let member = RosterMember { name: DeviceName::parse("Attic").expect("a name"), role: Role::Member };
         let members = BTreeMap::from([(device(1), member)]);
         let (roster, watching) = watch::channel(Arc::new(Roster { network: Some(network), members, membership: None }));
-        let router =
-            axum::Router::new().route("/who", get(|Extension(asker): Extension<Asker>| async move { asker.name.to_string() }));
+        let router = axum::Router::new()
+            .route("/who", get(|Extension(asker): Extension<Asker>| async move { asker.name.to_string() }));
         let gate = Gate::new(watching, router);
         let ask = |network, device| {
             let request = Request::get("/who").body(Body::empty()).expect("a request");

@@ -1,0 +1,13 @@
+//! Several meshes in one process, on loopback, with real sockets and real encryption.
+//!
+//! - `story`: found, invite, knock, approve, use; deny; restart; a third device; removal
+//! - `requests`: streams, cancel, many at once, dead peers
+//! - `strangers`: what somebody who is no member can do, which is nothing
+//! - `support`: devices for tests
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
+mod requests;
+mod story;
+mod strangers;
+mod support;
