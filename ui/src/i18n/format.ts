@@ -53,4 +53,4 @@ export const grouped = (code: string): string => `${code.slice(0, 3)} ${code.sli
 
 /** Names joined as in a sentence. */
 export const list = (names: string[], type: "conjunction" | "disjunction" = "conjunction"): string =>
-  new Intl.ListFormat("en", { type }).format(names);
+  new Intl.ListFormat("en-GB", { type }).format(names);
