@@ -24,6 +24,11 @@ async function* checks() {
   if (which('cargo-deny')) yield part('cargo deny', ['cargo', 'deny', 'check', 'bans', 'licenses', 'sources']);
 }
 
+async function* scripts() {
+  const files = ['lib/lib.test.mjs', 'suites/part.test.mjs', 'engine/engine.test.mjs'].map((f) => at('scripts', f));
+  yield part('set-up, counting, the engine', ['node', '--test', '--test-reporter=tap', ...files], { count: 'node' });
+}
+
 async function* rust({ env }) {
   const nextest = Boolean(which('cargo-nextest'));
   const count = nextest ? 'nextest' : 'cargo';
@@ -67,6 +72,7 @@ export const SUITES = [
     here: everywhere,
     run: checks,
   },
+  { name: 'scripts', about: 'the npm commands themselves', needs: [], here: everywhere, run: scripts },
   {
     name: 'rust',
     about: 'unit, property and process tests',

@@ -19,9 +19,10 @@ function counted(result, passed, failed) {
 // eslint-disable-next-line no-control-regex
 const plain = (text) => text.replace(/\u001b\[[0-9;]*m/g, '');
 
-const COUNT = {
+/** How each kind of runner is counted: from its exit code and what it printed. */
+export const COUNT = {
   whole,
-  nextest: (r) => counted(r, /tests? run: (\d+) passed/g, /tests? run: .*?(\d+) failed/g),
+  nextest: (r) => counted(r, /tests? run: (\d+) passed/g, /(?<=tests? run: .*?)(\d+) (?:failed|timed out)/g),
   cargo: (r) => counted(r, /^test result: .*? (\d+) passed/gm, /^test result: .*? (\d+) failed/gm),
   node: (r) => counted(r, /^(?:#|ℹ) pass (\d+)/gm, /^(?:#|ℹ) (?:fail|cancelled) (\d+)/gm),
 };

@@ -1,13 +1,13 @@
 //! A system notification when a device knocks and the person looks elsewhere. A click on it brings the window up, where
 //! the knock card waits.
 
-use myownmesh_control::api::ControlApiClient;
 use myownmesh_control::client::ControlClient;
 use myownmesh_control::types::{Event, Knock};
 use tauri::AppHandle;
 use tauri_plugin_notification::NotificationExt;
 
 use crate::daemon::Daemon;
+use crate::streams::{self, Events, Source};
 use crate::window;
 
 /// Watches the knocks of whichever daemon is attached, for as long as the app runs.
@@ -31,24 +31,22 @@ pub fn watch_knocks(app: AppHandle, daemon: Daemon) {
 }
 
 async fn follow(app: &AppHandle, client: &ControlClient) {
-    let mut after = 0;
-    while client.is_connected() {
-        let mut events = match client.events(after).await {
-            Ok(events) => events,
-            Err(error) => {
-                tracing::warn!("knocks will not be announced: {error}");
-                return;
-            }
-        };
-        while let Some(Ok(item)) = events.next().await {
-            after = item.seq;
-            if let Event::Knock { knock } = item.event
-                && !window::is_focused(app)
-            {
-                announce(app, &knock);
-            }
+    let subscription = match Events.subscribe(client, 0).await {
+        Ok(subscription) => subscription,
+        Err(error) => {
+            tracing::warn!("knocks will not be announced: {error}");
+            return;
         }
-    }
+    };
+    streams::pump(client, &Events, subscription, 0, |item| {
+        if let Event::Knock { knock } = item.event
+            && !window::is_focused(app)
+        {
+            announce(app, &knock);
+        }
+        true
+    })
+    .await;
 }
 
 fn announce(app: &AppHandle, knock: &Knock) {

@@ -128,8 +128,9 @@ pub async fn forward<S: Source>(
     Ok(handle)
 }
 
-/// Hands every item on, once, until `deliver` refuses. A reader that lagged is closed by the client: it resumes where it was.
-async fn pump<S: Source>(
+/// Hands every item on, once, until `deliver` refuses, the last item, or the loss of the daemon. A reader that lagged is
+/// closed by the client: it resumes where it was.
+pub(crate) async fn pump<S: Source>(
     client: &ControlClient,
     source: &S,
     mut subscription: Subscription<S::Item>,

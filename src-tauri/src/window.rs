@@ -31,7 +31,11 @@ pub(crate) fn give_up(app: &AppHandle, reason: &str) {
         tracing::debug!("the window could not be hidden: {error}");
     }
     let ending = app.clone();
-    app.dialog().message(reason).title("MyOwnLLM cannot start").kind(MessageDialogKind::Error).show(move |_| ending.exit(1));
+    app.dialog()
+        .message(reason)
+        .title("MyOwnLLM cannot start")
+        .kind(MessageDialogKind::Error)
+        .show(move |_| ending.exit(1));
 }
 
 /// Whether the person looks at the window now.
