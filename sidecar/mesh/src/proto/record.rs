@@ -363,6 +363,14 @@ impl Record {
         Self::sign(secret, NO_NETWORK, 1, hlc, Body::Genesis(genesis))
     }
 
+    /// A record with an empty signature, for tests of what comes after the signature was checked.
+    #[cfg(test)]
+    pub(super) fn unsigned(author: DeviceId, network: NetworkId, seq: u64, hlc: Hlc, body: Body) -> Self {
+        let (kind, payload) = (body.kind(), body.encode());
+        let bytes = encode(&Envelope { version: VERSION, network, author, seq, hlc, kind, payload });
+        Self(Arc::new(Inner { id: record_id(&bytes), network, author, seq, hlc, body, bytes }))
+    }
+
     /// Reads and checks a record: bounds, canonical form, signature.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         if bytes.len() > MAX_RECORD_BYTES {

@@ -83,6 +83,10 @@ struct Walk<'a> {
     heads: BTreeMap<Place, usize>,
     /// Cuts not judged yet, by place.
     cuts: BTreeMap<Place, &'a Record>,
+    /// All cuts that name a device, by that device.
+    against: BTreeMap<DeviceId, Vec<&'a Record>>,
+    /// All records that close the network: cuts against every plain member.
+    closings: Vec<&'a Record>,
     /// Records that give a device a role, by device: they can lift a cut.
     grants: BTreeMap<DeviceId, Vec<&'a Record>>,
     /// Places of the cuts that stand now.
@@ -94,30 +98,49 @@ impl<'a> Walk<'a> {
         let mut walk = Self {
             heads: BTreeMap::new(),
             cuts: BTreeMap::new(),
+            against: BTreeMap::new(),
+            closings: Vec::new(),
             grants: BTreeMap::new(),
             standing: BTreeSet::new(),
-            chains,
+            chains: Vec::new(),
         };
-        for (author, chain) in walk.chains.iter().enumerate() {
+        for (author, chain) in chains.iter().enumerate() {
             if let Some(head) = chain.last() {
                 walk.heads.insert(place(head), author);
             }
-            for record in chain {
-                match record.body() {
-                    Body::Remove(_) | Body::Leave => drop(walk.cuts.insert(place(record), record)),
-                    Body::Role(set) => {
-                        walk.cuts.insert(place(record), record);
-                        walk.grants.entry(set.device).or_default().push(record);
-                    }
-                    Body::Policy(policy) if policy.kind == NetworkKind::Closed => {
-                        walk.cuts.insert(place(record), record);
-                    }
-                    Body::Admit(admit) => walk.grants.entry(admit.device).or_default().push(record),
-                    _ => {}
-                }
-            }
+            chain.iter().for_each(|record| walk.index(record));
         }
+        walk.chains = chains;
         walk
+    }
+
+    fn index(&mut self, record: &'a Record) {
+        let against = match record.body() {
+            Body::Remove(remove) => Some(remove.device),
+            Body::Leave => Some(record.author()),
+            Body::Role(set) => {
+                self.grants.entry(set.device).or_default().push(record);
+                Some(set.device)
+            }
+            Body::Admit(admit) => {
+                self.grants.entry(admit.device).or_default().push(record);
+                return;
+            }
+            Body::Policy(policy) if policy.kind == NetworkKind::Closed => {
+                self.closings.push(record);
+                None
+            }
+            _ => return,
+        };
+        self.cuts.insert(place(record), record);
+        if let Some(device) = against {
+            self.against.entry(device).or_default().push(record);
+        }
+    }
+
+    /// The cuts that name `device`, judged ones included.
+    fn cuts_against(&self, device: DeviceId) -> &[&'a Record] {
+        self.against.get(&device).map_or(&[], Vec::as_slice)
     }
 
     fn run(mut self, membership: &mut Membership) {
@@ -156,16 +179,18 @@ impl<'a> Walk<'a> {
 
     /// Whether this record has to be judged later: a standing cut at a later place does not honour it, or it is a cut
     /// that lost to a standing one in a ring.
-    fn waits(&self, membership: &Membership, place: Place, record: &Record) -> bool {
-        let (_, author, seq) = place;
-        let cut_off = self
-            .standing
-            .range(place..)
-            .filter_map(|cut| self.cuts.get(cut))
-            .any(|cut| cut.author() != author && honoured(membership, cut, author).is_some_and(|last| last < seq));
+    fn waits(&self, membership: &Membership, here: Place, record: &Record) -> bool {
+        let (_, author, seq) = here;
+        let mut relevant = self.cuts_against(author).iter().chain(&self.closings);
+        let cut_off = relevant.any(|cut| {
+            place(cut) > here
+                && cut.author() != author
+                && self.standing.contains(&place(cut))
+                && honoured(membership, cut, author).is_some_and(|last| last < seq)
+        });
         let lost = || {
-            self.cuts.contains_key(&place)
-                && !self.standing.contains(&place)
+            self.cuts.contains_key(&here)
+                && !self.standing.contains(&here)
                 && has_power(membership, record)
                 && self
                     .standing
@@ -178,13 +203,23 @@ impl<'a> Walk<'a> {
 
     /// Finds out which cuts stand, given the membership now.
     fn weigh(&mut self, membership: &Membership) {
-        self.standing.clear();
+        let powerful = self.cuts.iter().filter(|(_, cut)| has_power(membership, cut));
+        // Almost always nobody tries to cut the author off.
+        let (contested, free): (Vec<_>, Vec<_>) =
+            powerful.partition(|(_, cut)| !self.cuts_against(cut.author()).is_empty());
+        let mut standing: BTreeSet<Place> = free.into_iter().map(|(place, _)| *place).collect();
         let mut undecided: BTreeMap<Place, &Record> =
-            self.cuts.iter().filter(|(_, cut)| has_power(membership, cut)).map(|(place, cut)| (*place, *cut)).collect();
+            contested.into_iter().map(|(place, cut)| (*place, *cut)).collect();
+        undecided.retain(|_, cut| {
+            let mut opponents = self.cuts_against(cut.author()).iter();
+            !opponents.any(|other| standing.contains(&place(other)) && self.cuts_off(membership, other, cut))
+        });
         while !undecided.is_empty() {
-            let unopposed = undecided
-                .iter()
-                .find(|(_, cut)| !undecided.values().any(|other| self.cuts_off(membership, other, cut)));
+            let opposed = |cut: &Record| {
+                let mut opponents = self.cuts_against(cut.author()).iter();
+                opponents.any(|other| undecided.contains_key(&place(other)) && self.cuts_off(membership, other, cut))
+            };
+            let unopposed = undecided.iter().find(|(_, cut)| !opposed(cut));
             // In a ring the cut of the most senior author stands.
             let chosen = unopposed.or_else(|| {
                 undecided.iter().min_by_key(|(place, cut)| {
@@ -196,8 +231,9 @@ impl<'a> Walk<'a> {
             undecided.remove(&chosen_place);
             let loses = |cut| self.cuts_off(membership, chosen, cut) || self.cuts_off(membership, cut, chosen);
             undecided.retain(|_, cut| !loses(cut));
-            self.standing.insert(chosen_place);
+            standing.insert(chosen_place);
         }
+        self.standing = standing;
     }
 
     /// Whether `cut`, if it stands, leaves `other` without effect.

@@ -182,6 +182,8 @@ fn a_proof_holds_for_one_device_at_one_network() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
     #[test]
     fn no_random_bytes_are_an_invite(bytes in prop::collection::vec(any::<u8>(), 0..400), version: bool) {
         let mut bytes = bytes;

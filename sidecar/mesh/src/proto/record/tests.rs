@@ -114,7 +114,9 @@ fn a_record_of_another_network_is_refused() {
 #[test]
 fn every_altered_bit_is_noticed() {
     for (kind, record) in one_of_each() {
-        for at in 0..record.as_bytes().len() {
+        // All of the shortest record; of the others, whose envelopes are alike, a sample.
+        let step = if kind == "leave" { 1 } else { 17 };
+        for at in (0..record.as_bytes().len()).step_by(step) {
             let mut bytes = record.as_bytes().to_vec();
             bytes[at] ^= 1 << (at % 8);
             assert!(Record::decode(&bytes).is_err(), "{kind} byte {at}");
@@ -224,6 +226,8 @@ fn an_unclean_name_in_a_record_is_refused() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
     #[test]
     fn random_bytes_are_no_record(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         prop_assert!(Record::decode(&bytes).is_err());

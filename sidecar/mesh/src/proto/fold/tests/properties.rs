@@ -1,10 +1,16 @@
 //! What holds for every log: random statements by random devices at random times, honest or not.
 
+use std::{
+    collections::BTreeMap,
+    sync::{LazyLock, Mutex},
+};
+
+use iroh::Signature;
 use proptest::{prelude::*, sample::Index};
 
 use super::*;
 use crate::proto::{
-    invite::InviteSecret,
+    invite::{InviteKey, InviteSecret},
     record::{Admit, InviteGrant},
 };
 
@@ -20,9 +26,9 @@ fn body(network: NetworkId) -> impl Strategy<Value = Body> {
     prop_oneof![
         4 => (device.clone(), role()).prop_map(|(device, role)| admit(device, role)),
         1 => (device.clone(), 0u8..3).prop_map(move |(device, secret)| {
-            let secret = InviteSecret::from_bytes([secret; 16]);
-            let via = Via::Invite { id: secret.id(), proof: secret.prove(network, id(device)) };
-            Body::Admit(Admit { device: id(device), name: name("x"), os: String::new(), role: Role::Member, via })
+            let (id, proof) = proof(network, device, secret);
+            let via = Via::Invite { id, proof };
+            Body::Admit(Admit { device: super::id(device), name: name("x"), os: String::new(), role: Role::Member, via })
         }),
         3 => (device.clone(), last.clone()).prop_map(|(device, last)| remove(device, last)),
         3 => (device.clone(), role(), last.clone()).prop_map(|(device, role, last)| set_role(device, role, last)),
@@ -34,12 +40,27 @@ fn body(network: NetworkId) -> impl Strategy<Value = Body> {
         1 => "[a-z]{1,8}".prop_map(|text| Body::Rename(Rename { name: NetworkName::parse(&text).expect("a name") })),
         1 => Just(info("renamed")),
         1 => (0u8..3, role(), 1u32..3, 1i64..12_000).prop_map(|(secret, role, uses, expires_at)| {
-            let key = InviteSecret::from_bytes([secret; 16]).key();
+            let key = invite_key(secret);
             Body::Invite(InviteGrant { key, role, uses, expires_at })
         }),
-        1 => (0u8..3).prop_map(|secret| revoke(InviteSecret::from_bytes([secret; 16]).id())),
+        1 => (0u8..3).prop_map(|secret| revoke(invite_key(secret).id())),
         1 => Just(Body::Unknown { kind: 77, payload: vec![1] }),
     ]
+}
+
+/// The public key of invite `secret`, kept as the proofs are.
+fn invite_key(secret: u8) -> InviteKey {
+    static KEYS: LazyLock<[InviteKey; 3]> =
+        LazyLock::new(|| std::array::from_fn(|n| InviteSecret::from_bytes([n as u8; 16]).key()));
+    KEYS[usize::from(secret)]
+}
+
+/// That `device` holds invite `secret`. Made once each: signing is slow in a debug build.
+fn proof(network: NetworkId, device: u8, secret: u8) -> (InviteId, Signature) {
+    static PROOFS: Mutex<BTreeMap<(NetworkId, u8, u8), Signature>> = Mutex::new(BTreeMap::new());
+    let make = || InviteSecret::from_bytes([secret; 16]).prove(network, id(device));
+    let mut proofs = PROOFS.lock().expect("no test panics while it holds this");
+    (invite_key(secret).id(), *proofs.entry((network, device, secret)).or_insert_with(make))
 }
 
 /// `(author, number, time, statement)`: numbers collide and times lie.
@@ -58,7 +79,13 @@ fn kind() -> impl Strategy<Value = NetworkKind> {
 }
 
 fn network_of(kind: NetworkKind) -> NetworkId {
-    Log::new(kind).network
+    log_of(kind).network
+}
+
+/// A fresh log; its genesis record is signed once.
+fn log_of(kind: NetworkKind) -> Log {
+    static LOGS: LazyLock<[Log; 2]> = LazyLock::new(|| [Log::new(NetworkKind::Open), Log::new(NetworkKind::Closed)]);
+    LOGS[usize::from(kind == NetworkKind::Closed)].clone()
 }
 
 fn signed(log: &mut Log, statements: Vec<Statement>) {
@@ -72,7 +99,7 @@ fn random_log() -> impl Strategy<Value = Log> {
     (kind(), prop::collection::vec(role(), 3))
         .prop_flat_map(|(kind, roles)| (Just(kind), Just(roles), statements(0..DEVICES, network_of(kind), 0..28)))
         .prop_map(|(kind, roles, statements)| {
-            let mut log = Log::new(kind);
+            let mut log = log_of(kind);
             for (device, role) in (1..).zip(roles) {
                 log.say(0, admit(device, role));
             }
@@ -117,7 +144,7 @@ proptest! {
     fn plain_members_and_strangers_gain_nothing(
         (kind, statements) in kind().prop_flat_map(|kind| (Just(kind), statements(1..DEVICES, network_of(kind), 1..40))),
     ) {
-        let mut log = Log::new(kind);
+        let mut log = log_of(kind);
         log.say(0, admit(1, Role::Member));
         log.say(0, admit(2, Role::Member));
         signed(&mut log, statements);
@@ -135,7 +162,7 @@ proptest! {
     /// A manager may admit and remove plain members, and nothing else.
     #[test]
     fn a_manager_touches_plain_members_only(statements in statements(1..2, network_of(NetworkKind::Closed), 1..30)) {
-        let mut log = Log::new(NetworkKind::Closed);
+        let mut log = log_of(NetworkKind::Closed);
         log.say(0, admit(1, Role::Manager));
         log.say(0, admit(2, Role::Manager));
         signed(&mut log, statements);
@@ -154,7 +181,7 @@ proptest! {
         statements in statements(1..2, network_of(NetworkKind::Open), 0..30),
     ) {
         // The junior owner's counter-removals form a ring with this removal, and the senior's stands.
-        let mut log = Log::new(NetworkKind::Open);
+        let mut log = log_of(NetworkKind::Open);
         log.say(0, admit(1, role));
         log.say_at(0, 6000, remove(1, 0));
         let bare = log.fold();
