@@ -24,6 +24,9 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 /// How long an ordered end may take before the process is killed.
 pub(super) const END_WITHIN: Duration = Duration::from_secs(3);
 
+/// Size at which what it wrote to standard error is thrown away, in bytes. The daemon keeps a bounded log of its own.
+const MOST_WORDS: u64 = 4 * 1024 * 1024;
+
 /// How many of the last lines of its log a person gets to read.
 const LAST_LINES: usize = 8;
 
@@ -40,8 +43,14 @@ pub(super) struct Process {
     child: Child,
     /// Kept open while the daemon lives: a daemon whose output is closed cannot speak.
     stdout: Option<BufReader<ChildStdout>>,
-    log: Option<PathBuf>,
+    log: Option<Log>,
     said: Said,
+}
+
+/// What a daemon writes to standard error: its log from this start on, and what a crash says that no log records.
+struct Log {
+    path: PathBuf,
+    file: File,
 }
 
 /// What a daemon has said so far; it decides how it is ended.
@@ -62,12 +71,14 @@ impl Process {
         if let Some(port) = api_port {
             command.arg("--api-port").arg(port.to_string());
         }
-        let log = open_log(home);
+        let log = Log::open(home);
         let stderr = match &log {
-            Ok((_, file)) => file.try_clone().map_or_else(|_| Stdio::null(), Stdio::from),
+            Ok(log) => log.file.try_clone().map_or_else(|_| Stdio::null(), Stdio::from),
             // The daemon itself will say what is wrong with the home.
             Err(_) => Stdio::null(),
         };
+        // Colours are for terminals.
+        command.env("NO_COLOR", "1");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         platform::detach_from_terminal(&mut command);
         let program = PathBuf::from(command.get_program());
@@ -76,7 +87,7 @@ impl Process {
             ControlError::new(ErrorCode::Internal, message)
         })?;
         let stdout = child.stdout.take().map(BufReader::new);
-        Ok(Self { child, stdout, log: log.ok().map(|(path, _)| path), said: Said::Nothing })
+        Ok(Self { child, stdout, log: log.ok(), said: Said::Nothing })
     }
 
     /// Waits for its first words.
@@ -115,7 +126,17 @@ impl Process {
 
     /// Where its log is.
     pub(super) fn log(&self) -> Option<&Path> {
-        self.log.as_deref()
+        self.log.as_ref().map(|log| log.path.as_path())
+    }
+
+    /// Keeps its standard error from growing for ever.
+    pub(super) fn trim_log(&self) {
+        let Some(log) = &self.log else { return };
+        let trimmed =
+            log.file.metadata().and_then(|data| if data.len() > MOST_WORDS { log.file.set_len(0) } else { Ok(()) });
+        if let Err(error) = trimmed {
+            tracing::debug!("the daemon's standard error cannot be trimmed: {error}");
+        }
     }
 
     /// Whether the process is gone.
@@ -125,7 +146,7 @@ impl Process {
 
     /// The end of its log, as part of a sentence for a person.
     pub(super) fn last_words(&self) -> String {
-        let text = self.log.as_deref().and_then(|log| fs::read(log).ok()).unwrap_or_default();
+        let text = self.log().and_then(|log| fs::read(log).ok()).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().rev().take(LAST_LINES).collect();
         if lines.is_empty() {
@@ -182,17 +203,20 @@ pub(super) async fn ask_to_stop(home: &Home) -> Result<(), ControlError> {
     Ok(client::connect(home).await?.daemon_stop().await?)
 }
 
-/// A fresh log inside the home; the one before is kept beside it.
-fn open_log(home: &Home) -> io::Result<(PathBuf, File)> {
-    let folder = home.path().join("logs");
-    platform::make_private_folder(&folder)?;
-    let log = folder.join("daemon.log");
-    match fs::rename(&log, folder.join("daemon.old.log")) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+impl Log {
+    /// A fresh file inside the home, next to the daemon's own log; the one before is kept beside it.
+    fn open(home: &Home) -> io::Result<Self> {
+        let folder = home.path().join("logs");
+        platform::make_private_folder(&folder)?;
+        let path = folder.join("daemon.stderr.log");
+        match fs::rename(&path, folder.join("daemon.stderr.old.log")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // Appending, so that a daemon goes on at the beginning after the file was trimmed.
+        let file = File::options().create(true).append(true).open(&path)?;
+        Ok(Self { path, file })
     }
-    let file = File::create(&log)?;
-    Ok((log, file))
 }
 
 /// What differs between systems. Unix runs in the tests; the Windows half is small and compiles only there.

@@ -7,7 +7,7 @@ use myownmesh_control::client::{self, ControlClient};
 use myownmesh_control::error::{ControlError, ErrorCode};
 use myownmesh_control::home::Home;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 
 use super::budget::{STARTS, StartBudget, WINDOW};
 use super::process::{self, END_WITHIN, Launcher, Process};
@@ -22,6 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often a failed or unfitting daemon is looked at again; somebody may have mended it.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
+
+/// How often what the daemon left lying around is tidied up.
+const TIDY: Duration = Duration::from_secs(60);
 
 /// Called with every new state.
 pub(super) type Announce = Box<dyn Fn(ShellState) + Send + Sync>;
@@ -135,10 +138,14 @@ impl Supervisor {
 
     /// Waits for the loss of the connection (`None`) or for somebody who wants something.
     async fn until_lost(&mut self, client: &ControlClient) -> Option<Interruption> {
-        let interruption = tokio::select! {
-            biased;
-            request = self.inbox.recv() => Some(request.into()),
-            _ = client.on_disconnect() => None,
+        let mut tidy = interval(TIDY);
+        let interruption = loop {
+            tokio::select! {
+                biased;
+                request = self.inbox.recv() => break Some(request.into()),
+                _ = client.on_disconnect() => break None,
+                _ = tidy.tick() => self.link.tidy(),
+            }
         };
         self.screen.client.send_replace(None);
         interruption
@@ -311,6 +318,12 @@ impl Link {
             let message = "The daemon that runs for this home does not end. End it yourself, then try again.";
             ControlError::new(ErrorCode::TimedOut, message)
         })
+    }
+
+    fn tidy(&self) {
+        if let Some(process) = &self.process {
+            process.trim_log();
+        }
     }
 
     fn log_path(&self) -> Option<String> {

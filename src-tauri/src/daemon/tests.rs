@@ -288,3 +288,18 @@ async fn a_daemon_that_does_not_end_is_killed_after_its_time() {
     let pid = std::fs::read_to_string(pid).unwrap();
     assert!(!PathBuf::from(format!("/proc/{}", pid.trim())).exists(), "process {pid} is still there");
 }
+
+#[tokio::test]
+async fn what_it_writes_to_standard_error_is_bounded() {
+    let place = Place::new();
+    let text = "head -c 5000000 /dev/zero >&2; echo '{\"event\":\"ready\"}'; read line; echo after >&2";
+    let mut command = script(text.to_owned())().unwrap();
+    command.env("LC_ALL", "C");
+    let mut process = super::process::Process::start(command, &place.home, None).unwrap();
+    process.ready().await.unwrap();
+    let log = process.log().unwrap().to_path_buf();
+    assert!(std::fs::metadata(&log).unwrap().len() >= 5_000_000);
+    process.trim_log();
+    assert!(std::fs::metadata(&log).unwrap().len() < 100);
+    process.end(&place.home).await;
+}
