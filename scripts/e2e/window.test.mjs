@@ -7,6 +7,7 @@ import { after, test } from 'node:test';
 import { Device, until } from '../lib/mesh.mjs';
 import { at } from '../lib/paths.mjs';
 import { App, lives } from './app.mjs';
+import { serveOtherVersion } from './other-version.mjs';
 
 /** The words on the screen come from the one catalogue. */
 const WORDS = JSON.parse(readFileSync(at('ui', 'src', 'i18n', 'en.json'), 'utf8'));
@@ -134,4 +135,22 @@ test('a daemon that cannot be started is explained', async () => {
   await window.seeText(words('failed.title'), 60_000);
   assert.match(await window.text(), /MYOWNLLM_MESH_BIN names \/nonexistent\/myownmesh/);
   await window.shot(shot('6-failed'));
+});
+
+test('a daemon of another version is shown with both versions, and a restart replaces it', async () => {
+  const app = newApp();
+  const other = await serveOtherVersion(app.device.home, '0.0.9', 0);
+  try {
+    const window = await app.open();
+    await window.seeText(words('mismatch.title'), 60_000);
+    const expected = readFileSync(at('.myownmesh-rev'), 'utf8').split(' ')[0];
+    const text = await window.text();
+    assert.ok(text.includes('0.0.9') && text.includes(expected), text);
+    await window.shot(shot('7-mismatch'));
+    await window.press(words('mismatch.restart'));
+    await window.seeText(words('welcome.name'), 60_000);
+    assert.equal((await app.device.cli('status')).version, expected);
+  } finally {
+    other.end();
+  }
 });
