@@ -46,7 +46,7 @@ export class Chat {
 
   /** Shows a conversation; undefined starts a new one. */
   async open(id: string | undefined): Promise<void> {
-    if (id !== undefined && id === this.id) return;
+    if (id === this.id && this.error === undefined) return;
     const turn = ++this.#turn;
     this.#leave();
     this.draft = this.#drafts.get(id ?? "") ?? "";

@@ -1,5 +1,4 @@
 /** What jsdom lacks and the interface uses. */
-import { clearMocks } from "@tauri-apps/api/mocks";
 import { afterEach } from "vitest";
 
 globalThis.ResizeObserver ??= class {
@@ -11,7 +10,6 @@ Element.prototype.scrollTo ??= () => undefined;
 Element.prototype.scrollIntoView ??= () => undefined;
 
 afterEach(() => {
-  clearMocks();
   localStorage.clear();
   location.hash = "";
 });

@@ -1,0 +1,125 @@
+import { beforeEach, expect, test, vi } from "vitest";
+import type { FakeDaemon } from "../ipc/fake/daemon";
+import { tauriBackend } from "../ipc/tauri";
+import { fakeDaemon, settle } from "../test/fake";
+import { Answer } from "./answer.svelte";
+
+let daemon: FakeDaemon;
+let answer: Answer;
+let over: ReturnType<typeof vi.fn<() => void>>;
+let frames: (() => void)[];
+
+const draw = (): void => frames.splice(0).forEach((frame) => frame());
+const say = (text: string): void => daemon.answer("a1", { type: "delta", text });
+
+beforeEach(async () => {
+  daemon = fakeDaemon();
+  daemon.openStream("answer", "a1");
+  over = vi.fn();
+  frames = [];
+  answer = new Answer(tauriBackend, "a1", over, (frame) => void frames.push(frame));
+  answer.follow();
+  await settle();
+});
+
+const route = {
+  type: "route",
+  device_id: "d",
+  device_name: "Desk",
+  model: "m",
+  demo: false,
+  this_device: false,
+} as const;
+const done = {
+  type: "done",
+  text: "one two three",
+  model: "m",
+  device_id: "d",
+  tokens: 3,
+  first_token_ms: 12,
+  tokens_per_s: 30,
+  finish_reason: "stop",
+} as const;
+
+test("text grows with the events and is shown once per frame", () => {
+  daemon.answer("a1", route);
+  expect(answer.details?.device_name).toBe("Desk");
+  say("one ");
+  say("two ");
+  expect(answer.text).toBe("");
+  expect(frames).toHaveLength(1);
+  draw();
+  expect(answer.text).toBe("one two ");
+  expect(answer.phase).toBe("writing");
+  say("three");
+  draw();
+  expect(answer.text).toBe("one two three");
+});
+
+test("thinking is kept apart from the answer", () => {
+  daemon.answer("a1", { type: "thinking", text: "hmm" });
+  draw();
+  expect([answer.phase, answer.thinking, answer.text]).toEqual(["thinking", "hmm", ""]);
+});
+
+test("the last event completes the details and ends the subscription", async () => {
+  daemon.answer("a1", route);
+  daemon.answer("a1", done);
+  expect(answer.phase).toBe("done");
+  expect(answer.text).toBe(done.text);
+  expect(answer.details).toMatchObject({
+    device_name: "Desk",
+    tokens: 3,
+    first_token_ms: 12,
+    finish_reason: "stop",
+  });
+  expect(over).toHaveBeenCalledOnce();
+  await settle();
+  expect(daemon.readers("answer:a1")).toBe(0);
+});
+
+test("after a lost stream it goes on where it stopped: nothing twice, nothing missing", async () => {
+  say("one ");
+  draw();
+  daemon.breakStreams();
+  say("two ");
+  say("three");
+  draw();
+  expect(answer.text).toBe("one ");
+  answer.follow();
+  await settle();
+  draw();
+  expect(answer.text).toBe("one two three");
+});
+
+test("an event seen already is not applied again", async () => {
+  say("once");
+  answer.follow();
+  daemon.breakStreams();
+  answer.follow();
+  await settle();
+  draw();
+  expect(answer.text).toBe("once");
+});
+
+test("an error keeps what was written and tells the sentence", () => {
+  say("half an ans");
+  daemon.answer("a1", { type: "error", code: "unreachable", message: "Desk stopped answering." });
+  expect([answer.phase, answer.text, answer.error?.message]).toEqual([
+    "failed",
+    "half an ans",
+    "Desk stopped answering.",
+  ]);
+  expect(over).toHaveBeenCalledOnce();
+});
+
+test("a stream that the daemon no longer knows fails; a lost daemon only waits", async () => {
+  const gone = new Answer(tauriBackend, "unknown", over);
+  gone.follow();
+  await settle();
+  expect(gone.phase).toBe("failed");
+  daemon.follow = () => Promise.reject({ code: "no_daemon", message: "Lost." });
+  answer.follow();
+  await settle();
+  expect(answer.running).toBe(true);
+});
