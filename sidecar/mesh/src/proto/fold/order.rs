@@ -87,8 +87,6 @@ struct Walk<'a> {
     against: BTreeMap<DeviceId, Vec<&'a Record>>,
     /// All records that close the network: cuts against every plain member.
     closings: Vec<&'a Record>,
-    /// Records that give a device a role, by device: they can lift a cut.
-    grants: BTreeMap<DeviceId, Vec<&'a Record>>,
     /// Places of the cuts that stand now.
     standing: BTreeSet<Place>,
 }
@@ -100,7 +98,6 @@ impl<'a> Walk<'a> {
             cuts: BTreeMap::new(),
             against: BTreeMap::new(),
             closings: Vec::new(),
-            grants: BTreeMap::new(),
             standing: BTreeSet::new(),
             chains: Vec::new(),
         };
@@ -118,14 +115,7 @@ impl<'a> Walk<'a> {
         let against = match record.body() {
             Body::Remove(remove) => Some(remove.device),
             Body::Leave => Some(record.author()),
-            Body::Role(set) => {
-                self.grants.entry(set.device).or_default().push(record);
-                Some(set.device)
-            }
-            Body::Admit(admit) => {
-                self.grants.entry(admit.device).or_default().push(record);
-                return;
-            }
+            Body::Role(set) => Some(set.device),
             Body::Policy(policy) if policy.kind == NetworkKind::Closed => {
                 self.closings.push(record);
                 None
@@ -196,7 +186,7 @@ impl<'a> Walk<'a> {
                     .standing
                     .iter()
                     .filter_map(|cut| self.cuts.get(cut))
-                    .any(|cut| self.cuts_off(membership, record, cut))
+                    .any(|cut| cuts_off(membership, record, cut))
         };
         cut_off || lost()
     }
@@ -212,12 +202,12 @@ impl<'a> Walk<'a> {
             contested.into_iter().map(|(place, cut)| (*place, *cut)).collect();
         undecided.retain(|_, cut| {
             let mut opponents = self.cuts_against(cut.author()).iter();
-            !opponents.any(|other| standing.contains(&place(other)) && self.cuts_off(membership, other, cut))
+            !opponents.any(|other| standing.contains(&place(other)) && cuts_off(membership, other, cut))
         });
         while !undecided.is_empty() {
             let opposed = |cut: &Record| {
                 let mut opponents = self.cuts_against(cut.author()).iter();
-                opponents.any(|other| undecided.contains_key(&place(other)) && self.cuts_off(membership, other, cut))
+                opponents.any(|other| undecided.contains_key(&place(other)) && cuts_off(membership, other, cut))
             };
             let unopposed = undecided.iter().find(|(_, cut)| !opposed(cut));
             // In a ring the cut of the most senior author stands.
@@ -229,38 +219,26 @@ impl<'a> Walk<'a> {
             });
             let Some((&chosen_place, &chosen)) = chosen else { break };
             undecided.remove(&chosen_place);
-            let loses = |cut| self.cuts_off(membership, chosen, cut) || self.cuts_off(membership, cut, chosen);
+            let loses = |cut| cuts_off(membership, chosen, cut) || cuts_off(membership, cut, chosen);
             undecided.retain(|_, cut| !loses(cut));
             standing.insert(chosen_place);
         }
         self.standing = standing;
     }
+}
 
-    /// Whether `cut`, if it stands, leaves `other` without effect.
-    fn cuts_off(&self, membership: &Membership, cut: &Record, other: &Record) -> bool {
-        let target = other.author();
-        if place(cut) == place(other) || honoured(membership, cut, target).is_none_or(|last| other.seq() <= last) {
-            return false;
-        }
-        let left = match cut.body() {
-            Body::Role(set) => Some(set.role),
-            Body::Policy(_) => membership.role(target),
-            _ => None,
-        };
-        if suffices(membership, left, other) {
-            return false;
-        }
-        // Back-dated, or really later? In between the device may have been given back what it needs.
-        let between = place(cut)..place(other);
-        let restored = self.grants.get(&target).is_some_and(|grants| {
-            grants.iter().any(|grant| {
-                between.contains(&place(grant))
-                    && has_power(membership, grant)
-                    && suffices(membership, granted(grant), other)
-            })
-        });
-        !restored
+/// Whether `cut`, if it stands, leaves `other` without effect.
+fn cuts_off(membership: &Membership, cut: &Record, other: &Record) -> bool {
+    let target = other.author();
+    if place(cut) == place(other) || honoured(membership, cut, target).is_none_or(|last| other.seq() <= last) {
+        return false;
     }
+    let left = match cut.body() {
+        Body::Role(set) => Some(set.role),
+        Body::Policy(_) => membership.role(target),
+        _ => None,
+    };
+    !suffices(membership, left, other)
 }
 
 /// The last record of `device` that `cut` honours; `None` when it takes nothing from that device.
@@ -294,7 +272,6 @@ fn has_power(membership: &Membership, record: &Record) -> bool {
         Body::Leave => membership.role(author) > Some(Role::Member) && membership.may_leave(author).is_ok(),
         // Whether an owner remains is judged at its place; here it is about power.
         Body::Role(_) | Body::Policy(_) => membership.may_govern(author),
-        Body::Admit(admit) => membership.may_grant(author, admit.role),
         _ => false,
     }
 }
@@ -309,14 +286,5 @@ fn suffices(membership: &Membership, role: Option<Role>, record: &Record) -> boo
             _ => false,
         },
         _ => role == Some(Role::Owner),
-    }
-}
-
-/// The role that an admission or a role record gives.
-fn granted(record: &Record) -> Option<Role> {
-    match record.body() {
-        Body::Admit(admit) => Some(admit.role),
-        Body::Role(set) => Some(set.role),
-        _ => None,
     }
 }

@@ -418,6 +418,23 @@ fn a_flood_from_a_thousand_keys_stays_bounded() {
 }
 
 #[test]
+fn half_open_knocks_do_not_get_in_past_the_limit() {
+    let mut world = World::new();
+    let limits = HostLimits::default();
+    let conns = 0..u16::try_from(limits.handshaking).expect("small");
+    for n in conns.clone() {
+        let address = Some(IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + u32::from(n))));
+        world.connect(u64::from(n), 1000 + n, address);
+        let hello = world.hello(1000 + n);
+        assert_eq!(world.frame(u64::from(n), GuestFrame::Hello(hello)).len(), 1, "all are challenged");
+    }
+    let one_more = world.connect(900, 900, HOME);
+    assert_eq!(busy_for(&one_more), Some(NO_ROOM_RETRY_MS));
+    let sent_away = conns.filter(|n| busy_for(&world.reveal(u64::from(*n))).is_some()).count();
+    assert_eq!((world.host.pending().len(), sent_away), (limits.pending, limits.handshaking - limits.pending));
+}
+
+#[test]
 fn one_address_cannot_fill_the_queue() {
     let rule = HostLimits::default().per_address;
     let limits = HostLimits {
