@@ -252,7 +252,7 @@ pub(crate) async fn start(config: MeshConfig) -> Result<Inner, MeshError> {
     let (knocks, knocks_run) = Knocks::start(knock::Setup {
         me,
         name: config.device_name.clone(),
-        roster: roster_watch,
+        roster: roster_watch.clone(),
         mesh: inbox.clone(),
         events: events.clone(),
         stop: stops.knocks.clone(),
@@ -330,6 +330,7 @@ pub(crate) async fn start(config: MeshConfig) -> Result<Inner, MeshError> {
         events,
         links,
         knocks,
+        roster: roster_watch,
         stop: stop.drop_guard(),
         stopped,
     })
@@ -382,36 +383,87 @@ impl Actor {
     }
 
     async fn handle(&mut self, command: Command) {
-        // An answer that nobody waits for any more is dropped.
         match command {
-            Command::CreateNetwork { name, kind, reply } => answer(reply, self.create_network(name, kind).await),
-            Command::UseNetwork { network, reply } => answer(reply, self.use_network(network).await),
-            Command::LeaveNetwork { reply } => answer(reply, self.leave_network()),
-            Command::ForgetNetwork { network, reply } => answer(reply, self.forget_network(network)),
-            Command::RenameNetwork { network, name, reply } => answer(reply, self.rename_network(network, name).await),
-            Command::CreateInvite { options, reply } => answer(reply, self.create_invite(options).await),
+            Command::CreateNetwork { name, kind, reply } => {
+                let done = self.create_network(name, kind).await;
+                self.publish_then(reply, done);
+            }
+            Command::UseNetwork { network, reply } => {
+                let done = self.use_network(network).await;
+                self.publish_then(reply, done);
+            }
+            Command::LeaveNetwork { reply } => {
+                let done = self.leave_network();
+                self.publish_then(reply, done);
+            }
+            Command::ForgetNetwork { network, reply } => {
+                let done = self.forget_network(network);
+                self.publish_then(reply, done);
+            }
+            Command::RenameNetwork { network, name, reply } => {
+                let done = self.rename_network(network, name).await;
+                self.publish_then(reply, done);
+            }
+            Command::CreateInvite { options, reply } => {
+                let done = self.create_invite(options).await;
+                self.publish_then(reply, done);
+            }
             Command::Invites { reply } => answer(reply, self.invites()),
-            Command::RevokeInvite { invite, reply } => answer(reply, self.revoke_invite(invite).await),
-            Command::Join { invite, reply } => answer(reply, self.join(*invite).await),
-            Command::RemoveDevice { device, reply } => answer(reply, self.remove_device(device).await),
-            Command::SetRole { device, role, reply } => answer(reply, self.set_role(device, role).await),
-            Command::RenameDevice { name, reply } => answer(reply, self.rename_device(name).await),
-            Command::PublishCard { card, reply } => answer(reply, self.publish_card(card)),
+            Command::RevokeInvite { invite, reply } => {
+                let done = self.revoke_invite(invite).await;
+                self.publish_then(reply, done);
+            }
+            Command::Join { invite, reply } => {
+                let done = self.join(*invite).await;
+                self.publish_then(reply, done);
+            }
+            Command::RemoveDevice { device, reply } => {
+                let done = self.remove_device(device).await;
+                self.publish_then(reply, done);
+            }
+            Command::SetRole { device, role, reply } => {
+                let done = self.set_role(device, role).await;
+                self.publish_then(reply, done);
+            }
+            Command::RenameDevice { name, reply } => {
+                let done = self.rename_device(name).await;
+                self.publish_then(reply, done);
+            }
+            Command::PublishCard { card, reply } => {
+                let done = self.publish_card(card);
+                self.publish_then(reply, done);
+            }
             Command::Places { device, reply } => answer(reply, Ok(self.knows_places(device))),
-            Command::Adopt { admission, reply } => answer(reply, self.adopt(*admission).await),
-            Command::Admit { knock, role, via, reply } => answer(reply, self.admit(*knock, role, via).await),
+            Command::Adopt { admission, reply } => {
+                let done = self.adopt(*admission).await;
+                self.publish_then(reply, done);
+            }
+            Command::Admit { knock, role, via, reply } => {
+                let done = self.admit(*knock, role, via).await;
+                self.publish_then(reply, done);
+            }
             Command::BundleFor { device, reply } => answer(reply, self.bundle(device)),
             Command::PeerRecords { from, network, push, reply } => {
-                answer(reply, self.peer_records(from, network, push).await);
+                let done = self.peer_records(from, network, push).await;
+                self.publish_then(reply, done);
             }
             Command::PeerFetch { network, ids, reply } => answer(reply, self.peer_fetch(network, &ids)),
             Command::PeerReconcile { network, message, reply } => {
                 answer(reply, self.peer_reconcile(network, &message));
             }
-            Command::PeerCard { from, network, push, reply } => answer(reply, self.peer_card(from, network, push)),
+            Command::PeerCard { from, network, push, reply } => {
+                let done = self.peer_card(from, network, push);
+                self.publish_then(reply, done);
+            }
             Command::RecordSet { network, reply } => answer(reply, self.ledger_of(network).map(|it| it.set().clone())),
             Command::Wanted { network, ids, reply } => answer(reply, self.wanted(network, ids)),
         }
+    }
+
+    /// Answers a command that changed something: whoever has the answer also sees the change.
+    fn publish_then<T>(&mut self, reply: Reply<T>, outcome: Result<T, MeshError>) {
+        self.publish_snapshot();
+        answer(reply, outcome);
     }
 
     /// The active network, if it is `network`.
@@ -430,6 +482,7 @@ impl Actor {
     }
 }
 
+/// An answer that nobody waits for any more is dropped.
 fn answer<T>(reply: Reply<T>, outcome: Result<T, MeshError>) {
     let _ = reply.send(outcome);
 }

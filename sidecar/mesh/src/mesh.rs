@@ -30,6 +30,7 @@ use crate::proto::invite::Invite;
 use crate::proto::knock::{self as wire, Decision};
 use crate::proto::name::{DeviceName, NetworkName};
 use crate::proto::record::{NetworkKind, Role};
+use crate::roster::RosterWatch;
 
 /// How long a request waits for a link that is being made again.
 const LINK_PATIENCE: Duration = Duration::from_secs(5);
@@ -48,6 +49,7 @@ pub(crate) struct Inner {
     pub(crate) events: broadcast::Sender<MeshEvent>,
     pub(crate) links: Links,
     pub(crate) knocks: Knocks,
+    pub(crate) roster: RosterWatch,
     pub(crate) stop: DropGuard,
     pub(crate) stopped: CancellationToken,
 }
@@ -168,7 +170,11 @@ impl Mesh {
         let deadline = Instant::now() + LINK_PATIENCE;
         let mut table = self.inner.links.table();
         loop {
-            let link = table.borrow_and_update().get(&device).ok_or(MeshError::NotMember)?.link.clone();
+            // The roster says who is a member; the links follow it a moment later.
+            if !self.inner.roster.borrow().members.contains_key(&device) {
+                return Err(MeshError::NotMember);
+            }
+            let link = table.borrow_and_update().get(&device).and_then(|view| view.link.clone());
             if let Some(link) = link {
                 match link.open().await {
                     Ok((send, recv, held)) => {
@@ -216,7 +222,7 @@ impl Mesh {
     /// Checks how far a member can be reached, stage by stage. Takes at most about ten seconds.
     pub async fn probe(&self, device: DeviceId) -> ProbeReport {
         let mut table = self.inner.links.table();
-        let Some(view) = table.borrow_and_update().get(&device).cloned() else {
+        if !self.inner.roster.borrow().members.contains_key(&device) {
             let fix = "Name a member of the active network; `myownmesh devices` shows them.";
             return ProbeReport {
                 found: failed("It is not another member of the active network.", fix),
@@ -224,9 +230,9 @@ impl Mesh {
                 direct: None,
                 admitted: None,
             };
-        };
-        let known =
-            view.link.is_some() || self.ask(|reply| Command::Places { device, reply }).await.is_ok_and(|any| any);
+        }
+        let linked = table.borrow_and_update().get(&device).is_some_and(|view| view.link.is_some());
+        let known = linked || self.ask(|reply| Command::Places { device, reply }).await.is_ok_and(|any| any);
         if !known {
             let fix = "Start it: it knows where this device is and will connect.";
             let found = failed("No address of it is known here.", fix);

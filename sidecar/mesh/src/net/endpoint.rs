@@ -27,6 +27,10 @@ const IDLE: Duration = Duration::from_secs(8);
 /// A path silent for this long is given up for another one.
 const PATH_IDLE: Duration = Duration::from_secs(3);
 
+/// How often, and how far apart, the ports of the last run are tried.
+const REUSE_TRIES: u32 = 8;
+const REUSE_PAUSE: Duration = Duration::from_millis(50);
+
 /// Refuses whoever is not in the roster on [`MESH_ALPN`], right after the handshake.
 #[derive(Debug)]
 struct MembersOnly(RosterWatch);
@@ -58,10 +62,15 @@ pub(crate) async fn bind(
     let listen = if listen.is_empty() { any_interface() } else { listen.to_vec() };
     let reuse = with_last_ports(&listen, last);
     if reuse != listen {
-        match bind_at(secret, &reuse, relay, roster.clone()).await {
-            Ok(endpoint) => return Ok(endpoint),
-            Err(error) => tracing::info!(%error, "the ports of the last run are taken; taking free ones"),
+        for _ in 0..REUSE_TRIES {
+            match bind_at(secret, &reuse, relay, roster.clone()).await {
+                Ok(endpoint) => return Ok(endpoint),
+                // A run that ended a moment ago may not have let go of its sockets yet.
+                Err(MeshError::PortInUse(_)) => tokio::time::sleep(REUSE_PAUSE).await,
+                Err(_) => break,
+            }
         }
+        tracing::info!("the ports of the last run are taken; taking free ones");
     }
     bind_at(secret, &listen, relay, roster).await
 }
