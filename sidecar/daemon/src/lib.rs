@@ -4,6 +4,38 @@
 //!
 //! [`serve::run`] is the whole life of a daemon: start order, ready, one ordered shutdown. Everything else is private
 //! to it. The command line in the binary talks to a running daemon through `myownmesh_control` alone.
+//!
+//! - The home: `home`, `config`, `identity`, `secrets`, `store`, `log`, `files`
+//! - What it does: `api` and `route` (who answers what), `chat`, `conversations`, `lending`, `card`, `doctor`
+//! - What it tells: `control` (the contract), `events`, `feeds`, `phase`, on `ring` and `streams`
 
+mod api;
+mod builtin;
+mod card;
+mod chat;
+mod config;
+mod control;
+mod conversations;
+mod convert;
+mod daemon;
+mod devices;
+mod doctor;
+mod engines;
+mod events;
+mod feeds;
+mod files;
+mod home;
+mod identity;
+mod lending;
+mod log;
 pub mod options;
+mod phase;
+mod platform;
+mod ring;
+mod route;
+mod secrets;
 pub mod serve;
+mod sse;
+mod store;
+mod streams;
+mod text;

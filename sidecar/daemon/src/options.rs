@@ -119,10 +119,7 @@ mod tests {
     #[test]
     fn a_relay_is_none_or_a_url() {
         assert_eq!("none".parse(), Ok(RelayChoice::Off));
-        assert_eq!(
-            "https://relay.example.org".parse(),
-            Ok(RelayChoice::Url("https://relay.example.org".to_owned()))
-        );
+        assert_eq!("https://relay.example.org".parse(), Ok(RelayChoice::Url("https://relay.example.org".to_owned())));
         for bad in ["", "relay.example.org", "ftp://x", "https://", "https:///x", "http://a b"] {
             assert!(bad.parse::<RelayChoice>().is_err(), "{bad}");
         }

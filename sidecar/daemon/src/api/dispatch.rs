@@ -1,0 +1,90 @@
+//! Runs a question where a route leads: an engine of this device, or the same route on another device.
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt};
+use http::{Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
+use myownmesh_compute::OpenAiPath;
+use myownmesh_control::error::ErrorCode;
+
+use super::body::Question;
+use super::relay;
+use super::{Api, ApiError};
+use crate::lending::Permit;
+use crate::route::Route;
+
+/// Told before each attempt, so that a person sees where it is tried.
+pub(super) type Attempt<'a> = &'a mut (dyn FnMut(&Route) + Send);
+
+impl Api {
+    /// Asks the candidates in turn until one takes the question; errors of the last one count.
+    pub(crate) async fn ask(
+        &self,
+        routes: &[Route],
+        path: OpenAiPath,
+        question: &Question,
+        attempt: Attempt<'_>,
+    ) -> Result<Response<Body>, ApiError> {
+        let mut refused =
+            ApiError::new(ErrorCode::NoModel, "There is no model to ask. Add an engine or connect a device.");
+        for route in routes {
+            attempt(route);
+            let body = question.body_for(&route.model);
+            let asked = if route.this_device {
+                self.ask_here(path, &route.model, body, None).await
+            } else {
+                self.ask_there(route, path, body).await
+            };
+            match asked {
+                Err(error) if error.worth_another() => {
+                    tracing::info!(device = %route.device.short(), %error, "the next candidate is asked");
+                    refused = error;
+                }
+                other => return other,
+            }
+        }
+        Err(refused)
+    }
+
+    /// Asks an engine of this device.
+    pub(super) async fn ask_here(
+        &self,
+        path: OpenAiPath,
+        model: &str,
+        body: Bytes,
+        permit: Option<Permit>,
+    ) -> Result<Response<Body>, ApiError> {
+        let answer = self.compute.forward(path, model, body).await?;
+        let pieces = answer.body.map_err(ApiError::from).boxed();
+        relay::answer(answer.status, &answer.headers, pieces, permit).await
+    }
+
+    async fn ask_there(&self, route: &Route, path: OpenAiPath, body: Bytes) -> Result<Response<Body>, ApiError> {
+        let mesh = self.mesh.get().ok_or_else(|| {
+            ApiError::new(ErrorCode::Unreachable, "This device is still starting. Try again in a moment.")
+        })?;
+        let request = Request::post(path.as_str())
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONTENT_LENGTH, body.len())
+            .body(Body::from(body))
+            .map_err(|error| ApiError::new(ErrorCode::Internal, format!("The request could not be made: {error}.")))?;
+        let (parts, body) = mesh.request(route.device, request).await?.into_parts();
+        let name = route.device_name.clone();
+        let pieces = body.into_data_stream().map_err(move |_| lost(&name)).boxed();
+        if parts.status == StatusCode::SERVICE_UNAVAILABLE {
+            // It may be busy: another device can be asked, so its words are read here.
+            let answer = relay::answer(parts.status, &parts.headers, pieces, None).await?;
+            let body = axum::body::to_bytes(answer.into_body(), 64 * 1024).await.unwrap_or_default();
+            return Err(ApiError::from_answer(parts.status, &body));
+        }
+        relay::answer(parts.status, &parts.headers, pieces, None).await
+    }
+}
+
+fn lost(name: &str) -> ApiError {
+    ApiError::new(
+        ErrorCode::Unreachable,
+        format!("The connection to {name} was lost before the answer was complete. Ask again, or use another device."),
+    )
+}

@@ -1,0 +1,107 @@
+//! What this device can do for others, as one router that speaks OpenAI's HTTP API.
+//!
+//! It is mounted twice: on the local listener for programs of this device, and on the mesh for members of the network.
+//! [`Caller`] tells which; a request that carries neither mark is refused. Members get what runs on this very device
+//! and nothing further, so requests never travel in circles.
+
+mod body;
+mod dispatch;
+mod error;
+mod guard;
+mod listener;
+mod models;
+mod offers;
+mod openai;
+mod relay;
+
+use std::convert::Infallible;
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::FromRequestParts;
+use axum::routing::{get, post};
+use axum::{Extension, Router, middleware};
+use http::request::Parts;
+use myownmesh_compute::{Compute, OpenAiPath};
+use myownmesh_mesh::{Asker, Mesh};
+
+pub(crate) use body::{MAX_BODY, Question};
+pub(crate) use error::ApiError;
+pub(crate) use listener::{bind, serve};
+pub(crate) use offers::offers;
+
+use crate::lending::Lending;
+use crate::route::Offer;
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub(crate) enum Caller {
+    /// A program of this device.
+    Local,
+    /// A member of the network.
+    Member(Box<Asker>),
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        // The mesh's mark first: it is put in after the membership check and cannot come from outside.
+        if let Some(asker) = parts.extensions.get::<Asker>() {
+            return Ok(Self::Member(Box::new(asker.clone())));
+        }
+        parts.extensions.get::<Self>().cloned().ok_or_else(ApiError::unknown_caller)
+    }
+}
+
+/// What the routes work with; clones share it.
+#[derive(Clone)]
+pub(crate) struct Api {
+    compute: Compute,
+    lending: Lending,
+    /// Set once the mesh runs; it needs the router to start.
+    mesh: Arc<OnceLock<Mesh>>,
+}
+
+impl Api {
+    /// An API without peers yet.
+    pub(crate) fn new(compute: Compute, lending: Lending) -> Self {
+        Self { compute, lending, mesh: Arc::default() }
+    }
+
+    /// Gives it the mesh, once.
+    pub(crate) fn connect(&self, mesh: Mesh) {
+        // A second mesh would be a fault of ours; the first stays.
+        let _ = self.mesh.set(mesh);
+    }
+
+    /// What every device offers now, this one first.
+    pub(crate) fn offers(&self) -> Vec<Offer> {
+        let mesh = self.mesh.get().map(Mesh::snapshot);
+        offers(mesh.as_deref(), &self.compute.snapshot(), &self.lending)
+    }
+
+    /// The routes, for the mesh to mount.
+    pub(crate) fn service(&self) -> Router {
+        let post_to = |path: OpenAiPath| {
+            post(move |state, caller, headers, body| openai::complete(path, state, caller, headers, body))
+        };
+        Router::new()
+            .route("/v1/models", get(models::list))
+            .route("/v1/models/{*id}", get(models::show))
+            .route(OpenAiPath::ChatCompletions.as_str(), post_to(OpenAiPath::ChatCompletions))
+            .route(OpenAiPath::Completions.as_str(), post_to(OpenAiPath::Completions))
+            .route(OpenAiPath::Embeddings.as_str(), post_to(OpenAiPath::Embeddings))
+            .with_state(self.clone())
+    }
+
+    /// The routes for programs of this device, which reach it at `port` of the loopback address.
+    pub(crate) fn local(&self, port: u16) -> Router {
+        self.service()
+            .fallback(async || ApiError::no_route())
+            .method_not_allowed_fallback(async || ApiError::wrong_method())
+            .layer(Extension(Caller::Local))
+            .layer(middleware::from_fn(move |request, next| async move {
+                Ok::<_, Infallible>(guard::check(port, request, next).await)
+            }))
+    }
+}

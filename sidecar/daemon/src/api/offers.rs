@@ -1,0 +1,44 @@
+//! What every device offers now, as the router wants to know it.
+
+use myownmesh_compute::ComputeSnapshot;
+use myownmesh_mesh::{DeviceId, LinkState, MeshSnapshot};
+
+use crate::card::Card;
+use crate::lending::Lending;
+use crate::route::Offer;
+
+/// This device first, then the other members of the active network. Without a mesh yet, this device alone.
+pub(crate) fn offers(mesh: Option<&MeshSnapshot>, compute: &ComputeSnapshot, lending: &Lending) -> Vec<Offer> {
+    let accepting = lending.policy(mesh.and_then(|mesh| mesh.active));
+    let mut offers = vec![Offer {
+        device: mesh.map_or_else(nobody, |mesh| mesh.device_id),
+        name: mesh.map_or_else(|| "This device".to_owned(), |mesh| mesh.device_name.to_string()),
+        this_device: true,
+        rtt_ms: Some(0.0),
+        reason: String::new(),
+        accepting,
+        models: Card::of(compute, accepting).models,
+    }];
+    let others = mesh.map(|mesh| mesh.members.as_slice()).unwrap_or_default();
+    offers.extend(others.iter().filter(|member| !member.this_device).map(|member| {
+        let card = member.card.as_deref().map(Card::read).unwrap_or_default();
+        Offer {
+            device: member.device_id,
+            name: member.name.to_string(),
+            this_device: false,
+            rtt_ms: match member.link {
+                LinkState::Online { rtt_ms, .. } => Some(rtt_ms),
+                LinkState::Connecting { .. } | LinkState::Away { .. } => None,
+            },
+            reason: member.link.reason(),
+            accepting: card.accepting,
+            models: card.models,
+        }
+    }));
+    offers
+}
+
+/// Stands for this device in the moment before the mesh runs; never leaves the process.
+fn nobody() -> DeviceId {
+    DeviceId::of_secret(&[0; 32])
+}

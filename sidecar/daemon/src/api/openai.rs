@@ -1,0 +1,44 @@
+//! The routes that answer: chat completions, completions, embeddings.
+
+use axum::body::Body;
+use axum::extract::State;
+use http::{HeaderMap, Response};
+use myownmesh_compute::OpenAiPath;
+
+use super::body::{self, Question};
+use super::{Api, ApiError, Caller};
+use crate::route::{self, Via};
+
+/// One request of any of the three.
+pub(super) async fn complete(
+    path: OpenAiPath,
+    State(api): State<Api>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response<Body>, ApiError> {
+    let permit = match &caller {
+        Caller::Local => None,
+        Caller::Member(asker) => match api.lending.admit(asker.network) {
+            Ok(permit) => Some(permit),
+            Err(refusal) => {
+                // Read first, so that the refusal arrives whatever is still being sent.
+                body::read(&headers, body).await?;
+                return Err(refusal.into());
+            }
+        },
+    };
+    let question = Question::parse(path, body::read(&headers, body).await?)?;
+    match caller {
+        Caller::Local => {
+            let routes = route::resolve_id(&question.model, &api.offers())?;
+            api.ask(&routes, path, &question, &mut |_| {}).await
+        }
+        Caller::Member(asker) => {
+            tracing::debug!(asker = %asker.device_id.short(), model = question.model, "a member asks");
+            let routes = route::resolve(Via::Local, Some(&question.model), &api.offers())?;
+            let model = &routes[0].model;
+            api.ask_here(path, model, question.body_for(model), permit).await
+        }
+    }
+}

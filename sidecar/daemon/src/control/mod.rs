@@ -1,0 +1,209 @@
+//! The control contract, answered. Each request is one line of delegation to the file of its area.
+
+#[cfg(debug_assertions)]
+pub(crate) mod bridge;
+mod compute;
+mod conversations;
+mod devices;
+mod follow;
+mod invites;
+mod networks;
+pub(crate) mod socket;
+mod status;
+
+use std::sync::Arc;
+
+use jsonrpsee::PendingSubscriptionSink;
+use jsonrpsee::core::{SubscriptionResult, async_trait};
+use myownmesh_control::api::ControlApiServer;
+use myownmesh_control::error::ControlError;
+use myownmesh_control::types::{
+    Accepting, ChatRequest, Conversation, ConversationSummary, DenyKind, DeviceSummary, DoctorReport, Engine,
+    EngineSpec, Invite, InviteOptions, Knock, Model, Network, NetworkKind, Role, Status,
+};
+
+use crate::daemon::Daemon;
+use crate::doctor;
+
+/// The one implementation of the contract, for the socket and the bridge.
+#[derive(Clone)]
+pub(crate) struct Control {
+    daemon: Arc<Daemon>,
+}
+
+impl Control {
+    /// Answers for this daemon.
+    pub(crate) fn new(daemon: Arc<Daemon>) -> Self {
+        Self { daemon }
+    }
+}
+
+#[async_trait]
+impl ControlApiServer for Control {
+    async fn status(&self) -> Result<Status, ControlError> {
+        Ok(status::status(&self.daemon))
+    }
+
+    async fn daemon_stop(&self) -> Result<(), ControlError> {
+        status::stop(&self.daemon);
+        Ok(())
+    }
+
+    async fn events(&self, pending: PendingSubscriptionSink, after: u64) -> SubscriptionResult {
+        follow::events(&self.daemon, pending, after).await
+    }
+
+    async fn network_create(&self, name: String, kind: NetworkKind) -> Result<Network, ControlError> {
+        networks::create(&self.daemon, &name, kind).await
+    }
+
+    async fn network_list(&self) -> Result<Vec<Network>, ControlError> {
+        Ok(networks::list(&self.daemon))
+    }
+
+    async fn network_show(&self, network: Option<String>) -> Result<Network, ControlError> {
+        networks::show(&self.daemon, network.as_deref())
+    }
+
+    async fn network_use(&self, network: String) -> Result<Network, ControlError> {
+        networks::use_one(&self.daemon, &network).await
+    }
+
+    async fn network_leave(&self) -> Result<(), ControlError> {
+        networks::leave(&self.daemon).await
+    }
+
+    async fn network_forget(&self, network: String) -> Result<(), ControlError> {
+        networks::forget(&self.daemon, &network).await
+    }
+
+    async fn network_rename(&self, network: String, name: String) -> Result<Network, ControlError> {
+        networks::rename(&self.daemon, &network, &name).await
+    }
+
+    async fn invite_create(&self, options: InviteOptions) -> Result<Invite, ControlError> {
+        invites::create(&self.daemon, options).await
+    }
+
+    async fn invite_list(&self) -> Result<Vec<Invite>, ControlError> {
+        invites::list(&self.daemon).await
+    }
+
+    async fn invite_revoke(&self, id: String) -> Result<Invite, ControlError> {
+        invites::revoke(&self.daemon, &id).await
+    }
+
+    async fn join_start(&self, invite: String) -> Result<String, ControlError> {
+        invites::join(&self.daemon, &invite).await
+    }
+
+    async fn join_events(&self, pending: PendingSubscriptionSink, id: String, after: u64) -> SubscriptionResult {
+        follow::join(&self.daemon, pending, &id, after).await
+    }
+
+    async fn join_stop(&self, id: String) -> Result<(), ControlError> {
+        invites::stop_join(&self.daemon, &id).await
+    }
+
+    async fn knock_list(&self) -> Result<Vec<Knock>, ControlError> {
+        Ok(invites::knocks(&self.daemon))
+    }
+
+    async fn knock_approve(
+        &self,
+        id: String,
+        role: Option<Role>,
+        code: Option<String>,
+    ) -> Result<DeviceSummary, ControlError> {
+        invites::approve(&self.daemon, &id, role, code.as_deref()).await
+    }
+
+    async fn knock_deny(&self, id: String, kind: DenyKind, reason: Option<String>) -> Result<(), ControlError> {
+        invites::deny(&self.daemon, &id, kind, reason).await
+    }
+
+    async fn device_list(&self) -> Result<Vec<DeviceSummary>, ControlError> {
+        Ok(self.daemon.devices())
+    }
+
+    async fn device_show(&self, device: String) -> Result<DeviceSummary, ControlError> {
+        devices::show(&self.daemon, &device)
+    }
+
+    async fn device_remove(&self, device: String) -> Result<(), ControlError> {
+        devices::remove(&self.daemon, &device).await
+    }
+
+    async fn device_role(&self, device: String, role: Role) -> Result<DeviceSummary, ControlError> {
+        devices::set_role(&self.daemon, &device, role).await
+    }
+
+    async fn device_name(&self, name: String) -> Result<DeviceSummary, ControlError> {
+        devices::rename(&self.daemon, &name).await
+    }
+
+    async fn accepting_set(&self, accepting: Accepting) -> Result<Accepting, ControlError> {
+        devices::set_accepting(&self.daemon, accepting).await
+    }
+
+    async fn engine_list(&self) -> Result<Vec<Engine>, ControlError> {
+        Ok(compute::engines(&self.daemon))
+    }
+
+    async fn engine_add(&self, spec: EngineSpec) -> Result<Engine, ControlError> {
+        compute::add(&self.daemon, spec).await
+    }
+
+    async fn engine_remove(&self, id: String) -> Result<(), ControlError> {
+        compute::remove(&self.daemon, &id).await
+    }
+
+    async fn engine_test(&self, id: String) -> Result<Engine, ControlError> {
+        compute::test(&self.daemon, &id).await
+    }
+
+    async fn model_list(&self) -> Result<Vec<Model>, ControlError> {
+        Ok(compute::models(&self.daemon))
+    }
+
+    async fn chat_start(&self, request: ChatRequest) -> Result<String, ControlError> {
+        self.daemon.answers.start(self.daemon.scope(), request).await
+    }
+
+    async fn answer_events(&self, pending: PendingSubscriptionSink, id: String, after: u64) -> SubscriptionResult {
+        follow::answer(&self.daemon, pending, &id, after).await
+    }
+
+    async fn answer_stop(&self, id: String) -> Result<(), ControlError> {
+        self.daemon.answers.find(&id).await?.cancel.cancel();
+        Ok(())
+    }
+
+    async fn conversation_list(&self, search: Option<String>) -> Result<Vec<ConversationSummary>, ControlError> {
+        conversations::list(&self.daemon, search).await
+    }
+
+    async fn conversation_create(&self) -> Result<ConversationSummary, ControlError> {
+        conversations::create(&self.daemon).await
+    }
+
+    async fn conversation_open(&self, id: String) -> Result<Conversation, ControlError> {
+        conversations::open(&self.daemon, id).await
+    }
+
+    async fn conversation_rename(&self, id: String, title: String) -> Result<ConversationSummary, ControlError> {
+        conversations::rename(&self.daemon, id, title).await
+    }
+
+    async fn conversation_delete(&self, id: String) -> Result<(), ControlError> {
+        conversations::delete(&self.daemon, id).await
+    }
+
+    async fn conversation_restore(&self, id: String) -> Result<ConversationSummary, ControlError> {
+        conversations::restore(&self.daemon, id).await
+    }
+
+    async fn doctor(&self, device: Option<String>) -> Result<DoctorReport, ControlError> {
+        doctor::examine(&self.daemon, device.as_deref()).await
+    }
+}

@@ -1,0 +1,114 @@
+//! Everything a running daemon is made of, in one place for those who answer at the control socket.
+
+use std::sync::Arc;
+
+use myownmesh_compute::Compute;
+use myownmesh_control::error::ControlError;
+use myownmesh_control::types::{DeviceState, DeviceSummary, IdentityStore, JoinEvent, Role};
+use myownmesh_mesh::{Mesh, MeshSnapshot, NetworkId};
+use tokio_util::sync::CancellationToken;
+
+use crate::api::Api;
+use crate::card::Card;
+use crate::chat::Answers;
+use crate::config::ConfigFile;
+use crate::conversations::{Conversations, Scope};
+use crate::engines::SavedEngines;
+use crate::events::Events;
+use crate::lending::Lending;
+use crate::streams::Streams;
+use crate::{convert, devices, platform};
+
+/// The parts. Each is a handle; the struct itself holds no state.
+pub(crate) struct Daemon {
+    /// Devices, networks, connections.
+    pub(crate) mesh: Mesh,
+    /// Engines and models.
+    pub(crate) compute: Compute,
+    /// Routing of questions.
+    pub(crate) api: Api,
+    /// What this device does for others.
+    pub(crate) lending: Lending,
+    /// Conversations kept here.
+    pub(crate) conversations: Conversations,
+    /// Answers being given.
+    pub(crate) answers: Answers,
+    /// Knocks of this device.
+    pub(crate) joins: Streams<JoinEvent>,
+    /// Engines a person added.
+    pub(crate) engines: SavedEngines,
+    /// Everything that happens.
+    pub(crate) events: Events,
+    /// The person's configuration.
+    pub(crate) config: ConfigFile,
+    /// What does not change while it runs.
+    pub(crate) facts: Facts,
+    /// Ends the daemon.
+    pub(crate) stop: CancellationToken,
+}
+
+/// What does not change while a daemon runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    /// Where the identity key is.
+    pub(crate) identity_store: IdentityStore,
+    /// Base URL of the local API.
+    pub(crate) api_url: String,
+    /// Things a person should know.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Daemon {
+    /// The mesh at this moment.
+    pub(crate) fn picture(&self) -> Arc<MeshSnapshot> {
+        self.mesh.snapshot()
+    }
+
+    /// The conversations of the active network.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope(self.picture().active.as_ref().map(NetworkId::to_string).unwrap_or_default())
+    }
+
+    /// What this device shows members.
+    pub(crate) fn card(&self, mesh: &MeshSnapshot) -> Card {
+        Card::of(&self.compute.snapshot(), self.lending.policy(mesh.active))
+    }
+
+    /// The members of the active network, this device first; without one, this device alone.
+    pub(crate) fn devices(&self) -> Vec<DeviceSummary> {
+        let mesh = self.picture();
+        let card = self.card(&mesh);
+        if mesh.members.iter().any(|member| member.this_device) {
+            return mesh.members.iter().map(|member| convert::device(member, &card)).collect();
+        }
+        vec![DeviceSummary {
+            device_id: mesh.device_id.to_string(),
+            name: mesh.device_name.to_string(),
+            os: platform::os_name().to_owned(),
+            this_device: true,
+            role: Role::Member,
+            state: DeviceState::Online,
+            reason: "This device.".to_owned(),
+            path: None,
+            rtt_ms: None,
+            models: card.models.iter().filter(|model| model.usable()).map(|model| model.id.clone()).collect(),
+            accepting: card.accepting,
+            version: Some(myownmesh_control::VERSION.to_owned()),
+            last_seen: None,
+        }]
+    }
+
+    /// The member that `text` names.
+    pub(crate) fn find_device(&self, text: &str) -> Result<myownmesh_mesh::DeviceId, ControlError> {
+        let mesh = self.picture();
+        let own = std::iter::once((mesh.device_id, mesh.device_name.as_str()));
+        let others = mesh.members.iter().filter(|member| !member.this_device);
+        Ok(devices::find(own.chain(others.map(|member| (member.device_id, member.name.as_str()))), text)?)
+    }
+
+    /// One member as the contract shows it.
+    pub(crate) fn device(&self, id: myownmesh_mesh::DeviceId) -> Option<DeviceSummary> {
+        let id = id.to_string();
+        self.devices().into_iter().find(|device| device.device_id == id)
+    }
+}

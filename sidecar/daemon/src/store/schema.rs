@@ -1,0 +1,60 @@
+//! The daemon's tables and how they came about. The mesh keeps its own beside them, named `mesh_*`.
+
+use rusqlite::Connection;
+
+use super::StoreError;
+
+/// One entry per schema version; never changed once released, only appended to.
+const STEPS: &[&str] = &["
+    CREATE TABLE conversations (
+        id         TEXT PRIMARY KEY,
+        network    TEXT NOT NULL,           -- hexadecimal id; '' for one that belongs to no network
+        title      TEXT NOT NULL,
+        titled     INTEGER NOT NULL,        -- 1: the person gave the title
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL,
+        deleted_at INTEGER                  -- soft deletion; purged later
+    ) STRICT;
+    CREATE INDEX conversations_by_network ON conversations (network, updated_at);
+
+    CREATE TABLE messages (
+        id           TEXT PRIMARY KEY,
+        conversation TEXT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+        position     INTEGER NOT NULL,
+        author       TEXT NOT NULL CHECK (author IN ('person', 'model')),
+        text         TEXT NOT NULL,
+        thinking     TEXT,
+        at           INTEGER NOT NULL,
+        answer       TEXT,                  -- how the answer was made, JSON
+        writing      INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (conversation, position)
+    ) STRICT;
+
+    CREATE TABLE engines (
+        id      TEXT PRIMARY KEY,
+        url     TEXT NOT NULL,
+        kind    TEXT,
+        has_key INTEGER NOT NULL            -- the key itself is among the secrets
+    ) STRICT;
+
+    CREATE TABLE lending (
+        network   TEXT PRIMARY KEY,
+        accepting TEXT NOT NULL
+    ) STRICT;
+"];
+
+/// Brings the schema up to date, each step in a transaction of its own.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found > known {
+        return Err(StoreError::TooNew { found, known });
+    }
+    for (step, version) in STEPS.iter().zip(1_i64..).filter(|(_, version)| *version > found) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "user_version", version)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
