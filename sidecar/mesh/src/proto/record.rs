@@ -93,7 +93,7 @@ pub enum Via {
     Invite {
         /// The invite.
         id: InviteId,
-        /// Signature by the invite's key, see [`InviteKey::prove`](super::invite::InviteSecret::prove).
+        /// Signature by the invite's key, see [`InviteSecret::prove`](super::invite::InviteSecret::prove).
         proof: Signature,
     },
 }
