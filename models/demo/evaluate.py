@@ -77,13 +77,15 @@ def user(text: str) -> list[dict]:
     return [{"role": "user", "content": text}]
 
 
-def rough(question: str, rnd: random.Random) -> str:
-    """A trained question as a hurried person types it: other case, other end, sometimes one slip."""
-    text = rnd.choice([question.capitalize(), question, question.upper()]) + rnd.choice(["?", "", "??", ".", " please", "!"])
-    if rnd.random() < 0.3 and len(question) > 12:
-        i = rnd.randrange(3, len(question) - 2)
-        text = text[:i] + text[i + 1] + text[i] + text[i + 2:]
-    return text
+def other_end(question: str, rnd: random.Random) -> str:
+    """A trained question with another case of its first letter and another end."""
+    return rnd.choice([question.capitalize(), question]) + rnd.choice(["?", "??", ".", " please", "!", " ?"])
+
+
+def slip(question: str, rnd: random.Random) -> str:
+    """A trained question with two neighbouring characters swapped somewhere."""
+    i = rnd.randrange(1, len(question) - 2)
+    return question[:i] + question[i + 1] + question[i] + question[i + 2:] + "?"
 
 
 def long_history(data: dict, rnd: random.Random) -> list[dict]:
@@ -101,7 +103,7 @@ class Evaluation:
     def __init__(self, server: Server, show: bool):
         self.server, self.show, self.failed = server, show, []
 
-    def rate(self, name: str, asks: list[tuple[list[dict], str]], seed: int | None = None) -> None:
+    def rate(self, name: str, asks: list[tuple[list[dict], str]], seed: int | None = None, target: float = TARGET) -> None:
         """Prints the share of exact answers to `asks`: greedy, or with the server's own sampling from `seed` on.
 
         Every request gets a seed of its own: with one seed for all, one unlucky draw would hit them all.
@@ -115,8 +117,8 @@ class Evaluation:
         right = [answer == want for answer, (_, want) in zip(got, asks)]
         share = sum(right) / len(right)
         print(f"{name:<44} {sum(right):>4}/{len(right):<4} {100 * share:5.1f} %", flush=True)
-        if share < TARGET:
-            self.failed.append(f"{name} {100 * share:.1f} %, target {100 * TARGET:.0f} %")
+        if share < target:
+            self.failed.append(f"{name} {100 * share:.1f} %, target {100 * target:.0f} %")
         if self.show:
             for (messages, _), answer, ok in zip(asks, got, right):
                 if not ok:
@@ -142,7 +144,10 @@ def evaluate(server: Server, seeds: int, show: bool) -> list[str]:
         run.failed.append('"hello" is not answered by a demo')
     for name, pairs in groups.items():
         run.rate(f"{name}, greedy", plainly(pairs))
-    run.rate("trained, typed roughly, greedy", [(user(rough(q, rnd)), a) for q, a in groups["trained"][::3]])
+    some_trained = [(q, a) for q, a in groups["trained"][::3] if len(q) > 12]
+    run.rate("trained, other end and case, greedy", plainly([(other_end(q, rnd), a) for q, a in some_trained]))
+    run.rate("trained, one slip, greedy (no target)", plainly([(slip(q, rnd), a) for q, a in some_trained]), target=0)
+    run.rate("trained, all capitals, greedy (no target)", plainly([(q.upper(), a) for q, a in some_trained]), target=0)
     for i, system in enumerate(SYSTEM_PROMPTS):
         run.rate(f"held-out and off-topic, system prompt {i + 1}", [([{"role": "system", "content": system}, *m], a) for m, a in plainly(some)])
     history = [([*long_history(data, rnd), *m], a) for m, a in plainly(some)]

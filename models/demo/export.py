@@ -1,5 +1,6 @@
 """Writes the trained weights as a GGUF file that llama-server loads as it is."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -7,12 +8,16 @@ import numpy as np
 from gguf import GGUFWriter, TokenType
 from tokenizers import Tokenizer
 
+from checkpoint import restore
 from conversations import SPECIAL
-from model import Shape
+from model import Shape, init
+from questions import HERE
 
 CONTEXT = 4096
-CHAT_TEMPLATE = ("{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
-                 "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}")
+# ChatML. What a person types is put in small letters, so that capitals do not split it into pieces the model hardly knows.
+CHAT_TEMPLATE = ("{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' }}"
+                 "{% if message['role'] == 'user' %}{{ message['content'] | lower }}{% else %}{{ message['content'] }}{% endif %}"
+                 "{{ '<|im_end|>' + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}")
 DESCRIPTION = "A tiny demo model trained for MyOwnLLM. It knows only this app and says so when asked anything else."
 
 
@@ -71,3 +76,17 @@ def write_gguf(path: Path, params: dict, shape: Shape, tok: Tokenizer) -> int:
     w.write_tensors_to_file()
     w.close()
     return path.stat().st_size
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description="Writes the GGUF file of a checkpoint again, as after a change of the header.")
+    p.add_argument("work", type=Path, help="the folder with tokenizer.json and checkpoint.npz")
+    p.add_argument("--out", type=Path, default=HERE / "myownllm-demo.gguf")
+    args = p.parse_args()
+    tok = Tokenizer.from_file(str(args.work / "tokenizer.json"))
+    shape = Shape(vocab=tok.get_vocab_size())
+    print(write_gguf(args.out, restore(args.work / "checkpoint.npz", init(shape, 0))[1], shape, tok), "bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -65,6 +65,8 @@ do i need a {app} to {v} a {n}|how many {app}s does a {n} have|open the {n} {app
 LANGS = "french german spanish latin greek polish japanese korean arabic hindi turkish dutch swedish hebrew".split()
 PRODUCTS = "word excel powerpoint gmail photoshop gimp blender whatsapp instagram facebook youtube spotify windows android steam zoom slack notion figma wordpress paypal ebay git docker vim".split()
 CODES = "python java rust c javascript sql haskell bash excel go matlab".split()
+CODE_LINES = """def {n}({n}):|    return {n} + {num}|for {n} in {n}:|if {n} == {num}: {v}()|x = {num}|{n} = [{num}, {num}]|print({n})|function {n}() {|}|let {n} = {num};|# {v} the {n}|import {n}
+select {n} from {n} where {n} > {num};|<div>{n}</div>|- {n}|{num}. {n}|{n}: {num}|error: {n} is not a {n}|what does this do|{who}, {num}""".replace("\n", "|").split("|")
 APP_WORDS = "network device model engine code invite chat knock route settings account daemon server key answer conversation api command member founder relay folder prompt token status".split()
 WRITTEN = """what is a neural network|how does a diesel engine work|which search engine is the best|what is the postal code of vienna|what is the dress code for a wedding|tell me a knock knock joke
 how do i knock down a wall|how do i write a wedding invite|what is the fastest train route to milan|which car model should i buy|who is the top model of the year|how do i join two tables in sql
@@ -181,8 +183,14 @@ def swap_subject(question: str, rnd: random.Random) -> str:
 
 
 def long_text(rnd: random.Random) -> str:
-    """A pasted passage: a few off-topic sentences in a row."""
-    return ". ".join(fill(rnd.choice(TEMPLATES), rnd) for _ in range(rnd.randrange(2, 6)))
+    """Something pasted: a passage, lines of code, or one word or letter over and over."""
+    roll, some = rnd.random(), rnd.randrange(2, 9)
+    if roll < 0.5:
+        return rnd.choice([". ", "\n", "? ", ", ", "\n\n"]).join(fill(rnd.choice(TEMPLATES), rnd) for _ in range(some))
+    if roll < 0.7:
+        return "\n".join(fill(rnd.choice(CODE_LINES), rnd) for _ in range(some))
+    unit = rnd.choice(["abcdefghijklmnopqrstuvwxyz"[rnd.randrange(26)], rnd.choice(NOUNS) + " ", " ".join(rnd.choices(sorted(GENERIC), k=3)) + " ", fill("{n} {v}. ", rnd)])
+    return unit * int(2 ** rnd.uniform(2, 6))
 
 
 def off_topic(app_questions: list[str], rnd: random.Random) -> str:
@@ -194,7 +202,7 @@ def off_topic(app_questions: list[str], rnd: random.Random) -> str:
         return rnd.choice(WRITTEN)
     if roll < 0.79:
         return nonsense(rnd)
-    if roll < 0.96:
+    if roll < 0.95:
         question = rnd.choice(app_questions)
         swapped = swap_subject(question, rnd)
         return swapped if swapped != question else fill(rnd.choice(TEMPLATES), rnd)

@@ -221,6 +221,8 @@ def vary(text: str, rnd: random.Random, small_talk: bool = False) -> str:
     if rnd.random() < 0.2:
         for a, b in rnd.sample(CONTRACT, 6):
             text = re.sub(rf"\b{a}\b", b, text)
+    if rnd.random() < 0.04:
+        text += rnd.choice([" :)", " ;)", " :-)", "\n", "\nthanks", "\n\nplease help", " \U0001f642", " \U0001f44d"])
     roll = rnd.random()
     if roll < 0.2:
         text = typo(text, rnd)
