@@ -9,16 +9,6 @@ import { Window } from './webdriver.mjs';
 
 const quoted = (words) => words.map((word) => `'${word}'`).join(' ');
 
-/** Whether a process is there. */
-export function lives(pid) {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 export class App {
   constructor() {
     this.folder = mkdtempSync(join(tmpdir(), 'myownllm-window-'));

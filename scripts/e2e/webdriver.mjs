@@ -1,6 +1,6 @@
 // The few WebDriver calls that the window test needs, spoken plainly to WebKitWebDriver.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { until } from '../lib/mesh.mjs';
@@ -23,6 +23,15 @@ const freePort = () =>
 
 /** An XPath literal; XPath 1.0 has no escapes. */
 const literal = (text) => (text.includes("'") ? `concat('${text.split("'").join(`', "'", '`)}')` : `'${text}'`);
+
+/** Whether a process is there; one that has ended and waits for its parent to notice is not. */
+export function lives(pid) {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
 
 /** A window under WebDriver. */
 export class Window {
@@ -134,9 +143,19 @@ export class Window {
     writeFileSync(path, Buffer.from(await this.call('GET', `${this.session}/screenshot`), 'base64'));
   }
 
-  /** Closes the window as a person does, and ends WebKitWebDriver. */
+  /** Process id of the app: what WebKitWebDriver started. */
+  pid() {
+    const children = readFileSync(`/proc/${this.driver.pid}/task/${this.driver.pid}/children`, 'utf8');
+    return Number(children.trim().split(' ')[0]);
+  }
+
+  /** Ends the app in order, as a log-out does, and WebKitWebDriver with it. WebDriver's own ways just kill it. */
   async close() {
-    if (this.session) await this.call('DELETE', this.session).catch(() => {});
+    const pid = this.pid();
+    if (pid > 0) {
+      process.kill(pid, 'SIGTERM');
+      await until('the end of the app', () => (lives(pid) ? null : true), { within: 10_000 });
+    }
     this.driver.kill('SIGTERM');
   }
 }

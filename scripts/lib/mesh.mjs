@@ -29,7 +29,7 @@ export async function until(what, ask, { within = 20_000, every = 100 } = {}) {
 
 /** A device: a home, the command line for it, and the daemon once it is started. */
 export class Device {
-  constructor(name, { program = built('myownmesh'), env = {} } = {}) {
+  constructor(name, { program = process.env.MYOWNLLM_MESH_BIN || built('myownmesh'), env = {} } = {}) {
     this.name = name;
     this.program = program;
     this.home = mkdtempSync(join(tmpdir(), `myownllm-${name.toLowerCase()}-`));

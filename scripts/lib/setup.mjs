@@ -52,8 +52,9 @@ export async function buildUi() {
   markFresh('ui', hash);
 }
 
-/** The daemon and its command line. */
+/** The daemon and its command line. MYOWNLLM_MESH_BIN names another one, which is then used as it is. */
 export async function buildDaemon({ release = false } = {}) {
+  if (process.env.MYOWNLLM_MESH_BIN && !release) return process.env.MYOWNLLM_MESH_BIN;
   const args = ['build', ...(release ? ['--release'] : [])];
   await step('Building the daemon', () => must('The build of the daemon', 'cargo', args, { show: true }));
   return built('myownmesh', release ? 'release' : 'debug');
