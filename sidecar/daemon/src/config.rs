@@ -18,8 +18,7 @@ const DEVICE_NAME: &str = "device_name";
 const API_PORT: &str = "api_port";
 const LISTEN: &str = "listen";
 const RELAY: &str = "relay";
-const MDNS: &str = "mdns";
-const KNOWN: [&str; 5] = [DEVICE_NAME, API_PORT, LISTEN, RELAY, MDNS];
+const KNOWN: [&str; 4] = [DEVICE_NAME, API_PORT, LISTEN, RELAY];
 
 /// The file could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -40,8 +39,6 @@ pub(crate) struct Config {
     pub(crate) listen: Option<SocketAddr>,
     /// Relay to use.
     pub(crate) relay: Option<RelayChoice>,
-    /// Whether other devices may be found in the local network by multicast.
-    pub(crate) mdns: Option<bool>,
 }
 
 /// The file.
@@ -109,7 +106,6 @@ fn interpret(document: &DocumentMut) -> (Config, Vec<String>) {
         api_port: read.key(API_PORT, "a port from 0 to 65535", |item| item.as_integer()?.try_into().ok()),
         listen: read.key(LISTEN, "an address like \"0.0.0.0:4000\"", |item| item.as_str()?.parse().ok()),
         relay: read.key(RELAY, "a URL or \"none\", in quotes", |item| item.as_str()?.parse().ok()),
-        mdns: read.key(MDNS, "true or false", Item::as_bool),
     };
     let unknown: Vec<String> =
         document.iter().map(|(key, _)| quotable(key)).filter(|key| !KNOWN.contains(&key.as_str())).collect();
@@ -155,7 +151,7 @@ mod tests {
 
     #[test]
     fn every_setting_is_read() {
-        let text = b"device_name = \"Desk\"\napi_port = 0\nlisten = \"[::1]:9\"\nrelay = \"none\"\nmdns = false\n";
+        let text = b"device_name = \"Desk\"\napi_port = 0\nlisten = \"[::1]:9\"\nrelay = \"none\"\n";
         let (_folder, file) = file(text);
         let (config, warnings) = file.load().expect("read");
         assert!(warnings.is_empty(), "{warnings:?}");
@@ -166,14 +162,13 @@ mod tests {
                 api_port: Some(0),
                 listen: Some("[::1]:9".parse().expect("address")),
                 relay: Some(RelayChoice::Off),
-                mdns: Some(false),
             }
         );
     }
 
     #[test]
     fn wrong_and_unknown_settings_are_told_and_kept() {
-        let text = "# mine\napi_port = 70000\nmdns = \"yes\"\ncolour = \"blue\"\n";
+        let text = "# mine\napi_port = 70000\nlisten = 4000\ncolour = \"blue\"\n";
         let (_folder, file) = file(text.as_bytes());
         let (config, warnings) = file.load().expect("read");
         assert_eq!(config, Config::default());

@@ -3,7 +3,7 @@
 //! `MYOWNMESH_LOG` sets what is logged, for example `debug` or `info,myownmesh_mesh=trace`.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -25,7 +25,7 @@ pub(crate) fn start(folder: &Path) {
     let file = LogFile::open(folder.join("daemon.log")).map(Mutex::new);
     let told = file.as_ref().err().map(ToString::to_string);
     let to_file = file.ok().map(|file| tracing_subscriber::fmt::layer().with_ansi(false).with_writer(file));
-    let to_person = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let to_person = tracing_subscriber::fmt::layer().with_ansi(io::stderr().is_terminal()).with_writer(io::stderr);
     let begun = tracing_subscriber::registry().with(filter).with(to_person).with(to_file).try_init();
     if let (Ok(()), Some(cause)) = (begun, told) {
         tracing::warn!(cause, "the log file cannot be written; the log goes to standard error alone");

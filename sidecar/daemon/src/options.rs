@@ -22,7 +22,8 @@ pub struct ServeOptions {
     pub listen: Option<SocketAddr>,
     /// Relay to use; none: as configured, else no relay.
     pub relay: Option<RelayChoice>,
-    /// Whether other devices may be found in the local network by multicast.
+    /// Whether other devices may be found in the local network by multicast. Nothing in this version does, so `false`
+    /// is kept as it is.
     pub mdns: bool,
     /// Engines to use besides those that are saved, by their base URLs.
     pub engines: Vec<String>,

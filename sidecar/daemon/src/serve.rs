@@ -1,4 +1,7 @@
 //! The life of a daemon: start order, ready, one ordered shutdown.
+//!
+//! Start: lock, log, configuration, port, identity, database, engines, mesh, and only then the doors through which
+//! others come in. End: the same backwards.
 
 use std::io;
 use std::net::SocketAddr;
@@ -52,7 +55,7 @@ pub async fn run(options: ServeOptions, ready: impl FnOnce(&Ready) + Send) -> Re
     let _ = rustls::crypto::ring::default_provider().install_default();
     let home = HeldHome::take(options.home.clone()).or_control()?;
     log::start(&home.join("logs"));
-    let asked_to_end = tokio::spawn(platform::asked_to_end());
+    let asked_to_end = tokio::spawn(asked_to_end());
     let running = Running::start(home, &options).await?;
     ready(&running.ready);
     tracing::info!(device = running.ready.device_id, api = running.ready.api, "ready");
@@ -64,6 +67,14 @@ pub async fn run(options: ServeOptions, ready: impl FnOnce(&Ready) + Send) -> Re
     }
     running.shut_down().await;
     Ok(())
+}
+
+/// Completes when the system asks for the end; a system that cannot ask leaves that to `daemon_stop`.
+async fn asked_to_end() {
+    if let Err(error) = platform::asked_to_end().await {
+        tracing::warn!(%error, "signals are not heard; stop the daemon with `myownmesh stop`");
+        std::future::pending::<()>().await;
+    }
 }
 
 /// What is settled before anything runs: flags over configuration over defaults.
@@ -134,6 +145,7 @@ fn engine_specs(saved: Vec<EngineSpec>, urls: &[String]) -> Result<Vec<EngineSpe
 struct Running {
     daemon: Arc<Daemon>,
     ready: Ready,
+    store: Store,
     /// Local API and feeds; they end by the stop.
     tasks: TaskTracker,
     /// Listeners of the control contract; they end by being dropped.
@@ -160,7 +172,7 @@ impl Running {
         let (saved, told) = engines.load().await.or_control()?;
         warnings.extend(told);
         let lending = Lending::start(store.clone()).await.or_control()?;
-        let conversations = Conversations::start(store).await.or_control()?;
+        let conversations = Conversations::start(store.clone()).await.or_control()?;
 
         let builtin = options.builtin_engine.then(|| builtin::config(home.path(), |name| std::env::var_os(name)));
         let engine_specs = engine_specs(saved, &options.engines)?;
@@ -201,15 +213,15 @@ impl Running {
             facts,
             stop,
         });
-        Self::open_doors(daemon, home, listener, api_port, options).await
+        Self::open_doors(daemon, home, store, (listener, api_port), options).await
     }
 
     /// The last part of the start: from here on others can come in.
     async fn open_doors(
         daemon: Arc<Daemon>,
         home: HeldHome,
-        listener: TcpListener,
-        api_port: u16,
+        store: Store,
+        (listener, api_port): (TcpListener, u16),
         options: &ServeOptions,
     ) -> Result<Self, ControlError> {
         let tasks = TaskTracker::new();
@@ -238,7 +250,7 @@ impl Running {
         for warning in &daemon.facts.warnings {
             tracing::warn!("{warning}");
         }
-        Ok(Self { daemon, ready, tasks, doors, rpc_end, socket, home })
+        Ok(Self { daemon, ready, store, tasks, doors, rpc_end, socket, home })
     }
 
     /// The one way down, under three seconds: no new work, last words, engines and links, clients, home.
@@ -256,6 +268,9 @@ impl Running {
         let mesh = in_time("links", PARTS_TIME, self.daemon.mesh.shutdown());
         let compute = in_time("engines", PARTS_TIME, self.daemon.compute.clone().shutdown());
         tokio::join!(mesh, compute);
+        if let Err(error) = self.store.settle().await {
+            tracing::warn!(%error, "the database was left as it is");
+        }
         // Clients see the connection close only now, so that its end means that the home is free.
         self.home.withdraw(&self.socket);
         self.rpc_end.end().await;

@@ -474,7 +474,7 @@ outcome: string } |
 
 /**  A numbered event of the daemon. */
 export type EventItem = {
-	/**  Position in the daemon's life, from 1; give it as `after` to resume. */
+	/**  Position among all events; rises across restarts of the daemon too. Give it as `after` to resume. */
 	seq: number,
 	/**  When. */
 	at: number,

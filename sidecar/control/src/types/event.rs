@@ -8,7 +8,7 @@ use super::{DeviceState, Knock, Phase};
 /// A numbered event of the daemon.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
 pub struct EventItem {
-    /// Position in the daemon's life, from 1; give it as `after` to resume.
+    /// Position among all events; rises across restarts of the daemon too. Give it as `after` to resume.
     pub seq: u64,
     /// When.
     pub at: i64,

@@ -93,11 +93,6 @@ impl ApiError {
             .with_status(StatusCode::METHOD_NOT_ALLOWED)
     }
 
-    /// The stable reason.
-    pub(crate) fn code(&self) -> ErrorCode {
-        self.code
-    }
-
     /// Whether another device may still succeed.
     pub(crate) fn worth_another(&self) -> bool {
         matches!(self.code, ErrorCode::Busy | ErrorCode::Unreachable | ErrorCode::NotMember | ErrorCode::TimedOut)
@@ -196,9 +191,9 @@ mod tests {
     fn an_engine_s_own_errors_are_understood() {
         let llama = br#"{"error":{"code":400,"message":"context is full","type":"invalid_request_error"}}"#;
         let read = ApiError::from_answer(StatusCode::BAD_REQUEST, llama);
-        assert_eq!((read.code(), read.to_string().as_str()), (ErrorCode::InvalidArgument, "context is full"));
+        assert_eq!((read.code, read.to_string().as_str()), (ErrorCode::InvalidArgument, "context is full"));
         let text = ApiError::from_answer(StatusCode::BAD_GATEWAY, b"<html>");
-        assert_eq!(text.code(), ErrorCode::EngineFailed);
+        assert_eq!(text.code, ErrorCode::EngineFailed);
         let plain = ApiError::from_answer(StatusCode::NOT_FOUND, br#"{"error":"model \"x\" not found"}"#);
         assert!(plain.to_string().contains("not found"));
     }

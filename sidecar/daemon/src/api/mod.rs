@@ -105,3 +105,6 @@ impl Api {
             }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,6 +84,11 @@ impl Store {
         Ok((Self { inbox }, warnings))
     }
 
+    /// Moves everything into the main file, so that it is complete by itself. For the end of the daemon.
+    pub(crate) async fn settle(&self) -> Result<(), StoreError> {
+        self.call(|connection| Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)).await
+    }
+
     /// Runs `work` on the connection.
     pub(crate) async fn call<T: Send + 'static>(
         &self,
@@ -212,6 +217,15 @@ mod tests {
             .find(|path| path.to_string_lossy().contains(".broken-"))
             .expect("kept");
         assert_eq!(fs::read(aside).expect("read"), garbage);
+    }
+
+    #[tokio::test]
+    async fn a_settled_database_is_one_file() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("device.sqlite");
+        let (store, _) = Store::open(&path).expect("opened");
+        store.settle().await.expect("settled");
+        assert_eq!(fs::metadata(with_suffix(&path, "-wal")).map(|it| it.len()).unwrap_or_default(), 0);
     }
 
     #[test]

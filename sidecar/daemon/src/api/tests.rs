@@ -1,0 +1,244 @@
+//! The routes over a real listener, with an engine that does what a test wants.
+
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::Request as AxumRequest;
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use http::{Method, Request, StatusCode};
+use myownmesh_compute::{ComputeConfig, EngineSpec, EngineUrl};
+use myownmesh_control::types::Accepting;
+use myownmesh_mesh::{DeviceId, DeviceName, NetworkId, Role};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::Notify;
+use tower::ServiceExt;
+
+use super::*;
+use crate::store::Store;
+
+const PORT: u16 = 1473;
+
+struct Bench {
+    _folder: TempDir,
+    api: Api,
+    /// Lets a held answer of the engine go.
+    go: Arc<Notify>,
+}
+
+/// An engine with one model, `org/m`, that obeys the first message: `echo` answers with the request, `stream` in two
+/// events, `die` in one event and, when told to, a lost connection, `hold` when told to.
+async fn engine(go: Arc<Notify>) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let models = get(async || Json(json!({"object": "list", "data": [{"id": "org/m", "object": "model"}]})));
+    let chat = post(move |request: AxumRequest| obey(request, Arc::clone(&go)));
+    let app = Router::new().route("/v1/models", models).route("/v1/chat/completions", chat.clone());
+    let app = app.route("/v1/embeddings", chat);
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    url
+}
+
+async fn obey(request: AxumRequest, go: Arc<Notify>) -> Response {
+    let body = to_bytes(request.into_body(), usize::MAX).await.expect("a body");
+    let value: Value = serde_json::from_slice(&body).expect("json");
+    let events = |items: BoxStream<'static, Result<Bytes, std::io::Error>>| {
+        let body = Body::from_stream(items);
+        ([("content-type", "text/event-stream"), ("access-control-allow-origin", "*")], body).into_response()
+    };
+    match value["messages"][0]["content"].as_str() {
+        Some("stream") => {
+            events(stream::iter(["data: {\"n\":1}\n\n", "data: [DONE]\n\n"].map(|text| Ok(text.into()))).boxed())
+        }
+        Some("die") => {
+            let broken = stream::once(async move {
+                go.notified().await;
+                Err(std::io::Error::other("died"))
+            });
+            events(stream::iter([Ok("data: {\"n\":1}\n\n".into())]).chain(broken).boxed())
+        }
+        Some("hold") => {
+            go.notified().await;
+            Json(json!({})).into_response()
+        }
+        _ => ([("content-type", "application/json")], body).into_response(),
+    }
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().expect("folder");
+        let (store, _) = Store::open(&folder.path().join("device.sqlite")).expect("opened");
+        let go = Arc::new(Notify::new());
+        let url = EngineUrl::parse(&engine(Arc::clone(&go)).await).expect("url");
+        let config = ComputeConfig { engines: vec![EngineSpec::from_url(url)], builtin: None, discover_ollama: false };
+        let compute = Compute::start(config).await.expect("started");
+        let mut watch = compute.watch();
+        let ready = watch.wait_for(|picture| !picture.models.is_empty());
+        tokio::time::timeout(Duration::from_secs(10), ready).await.expect("in time").expect("a model");
+        let api = Api::new(compute, Lending::start(store).await.expect("started"));
+        Self { _folder: folder, api, go }
+    }
+
+    async fn local(&self, request: Request<Body>) -> (StatusCode, String) {
+        told(self.api.local(PORT).oneshot(request).await.expect("infallible")).await
+    }
+
+    async fn member(&self, mut request: Request<Body>) -> (StatusCode, String) {
+        request.extensions_mut().insert(asker());
+        told(self.api.service().oneshot(request).await.expect("infallible")).await
+    }
+}
+
+fn network() -> NetworkId {
+    NetworkId::from_bytes([3; 32])
+}
+
+fn asker() -> Asker {
+    let name = DeviceName::parse("Lap").expect("a name");
+    Asker { device_id: DeviceId::of_secret(&[9; 32]), name, role: Role::Member, network: network() }
+}
+
+async fn told(response: Response) -> (StatusCode, String) {
+    assert!(response.headers().get("access-control-allow-origin").is_none(), "no page is ever let in");
+    let status = response.status();
+    let body = to_bytes(response.into_body(), usize::MAX).await.expect("a body");
+    (status, String::from_utf8(body.to_vec()).expect("text"))
+}
+
+fn ask(method: Method, path: &str, body: impl Into<Body>) -> Request<Body> {
+    let builder = Request::builder().method(method).uri(path).header("host", format!("localhost:{PORT}"));
+    builder.body(body.into()).expect("a request")
+}
+
+fn say(model: &str, word: &str) -> Request<Body> {
+    let body = json!({"model": model, "messages": [{"role": "user", "content": word}]}).to_string();
+    ask(Method::POST, "/v1/chat/completions", body)
+}
+
+fn code(body: &str) -> String {
+    let value: Value = serde_json::from_str(body).unwrap_or_default();
+    assert!(value["error"]["message"].as_str().is_some_and(|text| text.ends_with('.')), "a sentence: {body}");
+    value["error"]["code"].as_str().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn programs_of_this_device_are_served() {
+    let bench = Bench::new().await;
+    let (status, body) = bench.local(ask(Method::GET, "/v1/models", "")).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(body.contains("\"id\":\"org/m\""), "{body}");
+    let (status, _) = bench.local(ask(Method::GET, "/v1/models/org/m", "")).await;
+    assert_eq!(status, StatusCode::OK);
+    let (status, body) = bench.local(say("org/m", "echo")).await;
+    assert_eq!((status, body.contains("\"model\":\"org/m\"")), (StatusCode::OK, true), "{body}");
+    let named = bench.local(say("This device/org/m", "echo")).await.1;
+    assert!(named.contains("\"model\":\"org/m\""), "the engine hears its own name: {named}");
+    let (status, body) = bench.local(say("org/m", "stream")).await;
+    assert_eq!((status, body.as_str()), (StatusCode::OK, "data: {\"n\":1}\n\ndata: [DONE]\n\n"));
+}
+
+#[tokio::test]
+async fn an_engine_that_dies_is_heard_of() {
+    let bench = Bench::new().await;
+    let response = bench.api.local(PORT).oneshot(say("org/m", "die")).await.expect("infallible");
+    bench.go.notify_one();
+    let (status, body) = told(response).await;
+    assert_eq!(status, StatusCode::OK);
+    let (event, error) = body.split_at("data: {\"n\":1}\n\n".len());
+    assert_eq!(event, "data: {\"n\":1}\n\n");
+    let error = error.strip_prefix("data: ").expect("an event").trim_end();
+    assert_eq!(code(error), "engine_failed");
+}
+
+#[tokio::test]
+async fn bad_requests_are_answered_with_a_sentence() {
+    let bench = Bench::new().await;
+    let post = |body: &str| ask(Method::POST, "/v1/chat/completions", body.to_owned());
+    for (request, status, expected) in [
+        (post("nonsense"), 400, "invalid_argument"),
+        (post("{\"model\":\"org/m\"}"), 400, "invalid_argument"),
+        (say("gone", "echo"), 404, "model_not_found"),
+        (ask(Method::GET, "/v1/models/gone", ""), 404, "model_not_found"),
+        (ask(Method::GET, "/v1/nothing", ""), 404, "not_found"),
+        (ask(Method::GET, "/v1/chat/completions", ""), 405, "invalid_argument"),
+        (ask(Method::POST, "/v1/models", ""), 405, "invalid_argument"),
+        (ask(Method::POST, "/v1/embeddings", vec![b' '; body::MAX_BODY + 1]), 413, "too_large"),
+    ] {
+        let what = format!("{} {}", request.method(), request.uri());
+        let (got, body) = bench.local(request).await;
+        assert_eq!((got.as_u16(), code(&body).as_str()), (status, expected), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn web_pages_are_kept_out() {
+    let bench = Bench::new().await;
+    let mut rebound = say("org/m", "echo");
+    rebound.headers_mut().insert("host", "evil.example:1473".parse().expect("a value"));
+    let mut page = say("org/m", "echo");
+    page.headers_mut().insert("origin", "https://evil.example".parse().expect("a value"));
+    let preflight = ask(Method::OPTIONS, "/v1/chat/completions", "");
+    for (request, status) in [(rebound, 403), (page, 403), (preflight, 405)] {
+        assert_eq!(bench.local(request).await.0.as_u16(), status);
+    }
+}
+
+#[tokio::test]
+async fn a_request_without_a_mark_is_refused() {
+    let bench = Bench::new().await;
+    let response = bench.api.service().oneshot(say("org/m", "echo")).await.expect("infallible");
+    let (status, body) = told(response).await;
+    assert_eq!((status, code(&body).as_str()), (StatusCode::FORBIDDEN, "not_allowed"));
+}
+
+#[tokio::test]
+async fn members_get_what_is_here_under_the_policy() {
+    let bench = Bench::new().await;
+    assert_eq!(bench.member(say("org/m", "echo")).await.0, StatusCode::OK);
+    let (status, body) = bench.member(say("This device/org/m", "echo")).await;
+    assert_eq!((status, code(&body).as_str()), (StatusCode::NOT_FOUND, "model_not_found"), "plain names only");
+
+    bench.api.lending.set(network(), Accepting::Limited).await.expect("set");
+    let service = bench.api.service();
+    let mut first = say("org/m", "hold");
+    first.extensions_mut().insert(asker());
+    let first = tokio::spawn(service.oneshot(first));
+    while bench.api.lending.admit(network()).is_ok() {
+        tokio::task::yield_now().await;
+    }
+    let (status, body) = bench.member(say("org/m", "echo")).await;
+    assert_eq!((status, code(&body).as_str()), (StatusCode::SERVICE_UNAVAILABLE, "busy"));
+    bench.go.notify_one();
+    assert_eq!(first.await.expect("joined").expect("infallible").status(), StatusCode::OK);
+    assert_eq!(bench.member(say("org/m", "echo")).await.0, StatusCode::OK);
+
+    bench.api.lending.set(network(), Accepting::Busy).await.expect("set");
+    let (status, body) = bench.member(say("org/m", "echo")).await;
+    assert_eq!((status, code(&body).as_str()), (StatusCode::SERVICE_UNAVAILABLE, "busy"));
+    assert_eq!(bench.local(say("org/m", "echo")).await.0, StatusCode::OK, "the owner is always served");
+}
+
+#[tokio::test]
+async fn the_listener_answers_large_uploads_before_it_closes() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let bench = Bench::new().await;
+    let listener = bind(0).await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let stop = tokio_util::sync::CancellationToken::new();
+    let serving = tokio::spawn(serve(listener, bench.api.local(address.port()), stop.clone()));
+    let mut client = tokio::net::TcpStream::connect(address).await.expect("connected");
+    let length = body::MAX_BODY + 1;
+    let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: {address}\r\ncontent-length: {length}\r\n\r\n");
+    client.write_all(head.as_bytes()).await.expect("sent");
+    client.write_all(&vec![b' '; length]).await.expect("taken to the end");
+    let mut answer = vec![0; 12];
+    client.read_exact(&mut answer).await.expect("an answer");
+    assert_eq!(answer, b"HTTP/1.1 413");
+    stop.cancel();
+    tokio::time::timeout(Duration::from_secs(5), serving).await.expect("in time").expect("ended");
+}
