@@ -59,7 +59,7 @@ async fn a_model_that_does_not_load_says_why() {
 async fn engine_addresses_that_are_wrong_are_refused() {
     let desk = Place::new("Desk");
     let _host = desk.start().await;
-    for url in ["nonsense", "ftp://127.0.0.1", "http://", "file:///etc/passwd", "http://user:pass@127.0.0.1:1"] {
+    for url in ["not a url", "ftp://127.0.0.1", "http://", "file:///etc/passwd", "http://user:pass@127.0.0.1:1"] {
         let (code, message) = refused(&desk, ["engine", "add", url]).await;
         assert_eq!(code, "invalid_argument", "{message} for {url}");
     }
