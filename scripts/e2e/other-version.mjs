@@ -1,7 +1,7 @@
 // A daemon of another version, as far as the app can tell: a control socket that answers `status` and `daemon_stop`.
 
 import { createHash } from 'node:crypto';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 
@@ -29,12 +29,16 @@ function take(buffer) {
 
 /** Serves `home` as a daemon of `version`; ends when it is asked to. */
 export function serveOtherVersion(home, version, protocol) {
+  const control = join(home, 'run', 'control');
+  const path = join(home, 'run', 'other.sock');
+  const address = `unix:${path}`;
   const sockets = new Set();
   const server = createServer();
   const end = () => {
     server.close();
     for (const socket of sockets) socket.destroy();
-    rmSync(join(home, 'run', 'control'), { force: true });
+    // Unless the daemon that came after it has written its own.
+    if (existsSync(control) && readFileSync(control, 'utf8') === address) rmSync(control);
   };
   const answer = (method) => (method === 'status' ? { version, protocol } : null);
   server.on('upgrade', (request, socket) => {
@@ -59,11 +63,10 @@ export function serveOtherVersion(home, version, protocol) {
       }
     });
   });
-  const path = join(home, 'run', 'other.sock');
   mkdirSync(join(home, 'run'), { recursive: true, mode: 0o700 });
   return new Promise((resolve) => {
     server.listen(path, () => {
-      writeFileSync(join(home, 'run', 'control'), `unix:${path}`);
+      writeFileSync(control, address);
       resolve({ end });
     });
   });
