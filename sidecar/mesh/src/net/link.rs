@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::close::{self, CloseCode};
 use super::hello::{CONTROL_LIMIT, Control, INTRODUCTION_LIMIT, Introduction, Places};
 use super::http;
+use super::pulse::Pulse;
 use super::serve::Gate;
 use super::wire::{self, FrameReader, WireError};
 use crate::api::PathKind;
@@ -298,6 +299,7 @@ impl Link {
         let ControlStream { mut send, mut frames } = control;
         let mut on_retired = Some(on_retired);
         let mut serving = JoinSet::new();
+        let mut pulse = Pulse::new();
         let mut served: u64 = 0;
         // How many requests the other side began on this connection, once it has agreed to begin no more.
         let mut agreed: Option<u64> = None;
@@ -336,6 +338,12 @@ impl Link {
                     }
                 }
                 () = self.ended.notified() => {}
+                () = pulse.beat(), if !serving.is_empty() => if pulse.is_lost(&self.connection) {
+                    tracing::info!(device = %self.device.short(), "a device that asked is silent; its requests end here");
+                    serving.abort_all();
+                },
+                // The other side's pulse.
+                Ok(_) = self.connection.read_datagram() => {}
                 stream = self.connection.accept_bi() => if let Ok((send, recv)) = stream {
                     served += 1;
                     serving.spawn(self.clone().serve_one(gate.clone(), send, recv));

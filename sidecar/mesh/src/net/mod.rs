@@ -12,6 +12,7 @@ pub(crate) mod join;
 pub(crate) mod knock;
 pub(crate) mod link;
 pub(crate) mod links;
+mod pulse;
 pub(crate) mod routes;
 pub(crate) mod serve;
 pub(crate) mod sync;
