@@ -325,3 +325,6 @@ impl Stream for JoinProgress {
         self.steps.poll_recv(cx)
     }
 }
+
+#[cfg(test)]
+mod tests;

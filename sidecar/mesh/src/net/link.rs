@@ -346,14 +346,20 @@ impl Link {
                 Ok(_) = self.connection.read_datagram() => {}
                 stream = self.connection.accept_bi() => if let Ok((send, recv)) = stream {
                     served += 1;
-                    serving.spawn(self.clone().serve_one(gate.clone(), send, recv));
+                    // Counted before the task first runs, or the connection could be closed in between.
+                    let held = self.begin();
+                    serving.spawn(self.clone().serve_one(gate.clone(), send, recv, held));
                 },
             }
         }
     }
 
-    async fn serve_one(self: Arc<Self>, gate: Gate, send: SendStream, recv: RecvStream) {
-        let _held = self.begin();
+    async fn serve_one(self: Arc<Self>, gate: Gate, mut send: SendStream, recv: RecvStream, _held: InFlight) {
+        if self.revoked.is_cancelled() {
+            // Dropped alone it would look like an empty answer.
+            let _ = send.reset(CloseCode::Removed.code());
+            return;
+        }
         let service = gate.for_member(self.network, self.device);
         tokio::select! {
             biased;

@@ -56,6 +56,8 @@ pub(crate) struct LinkView {
     pub(crate) state: LinkState,
     /// For requests.
     pub(crate) link: Option<Arc<Link>>,
+    /// How many connections there are, those being replaced included.
+    pub(crate) connections: usize,
 }
 
 /// Handle to the actor.
@@ -82,6 +84,9 @@ enum Command {
     Named(DeviceName),
     Farewell(DeviceId, Bytes),
     LookAgain,
+    /// Makes one more connection to a device that is linked.
+    #[cfg(test)]
+    DialAnyway(DeviceId),
 }
 
 impl Links {
@@ -131,6 +136,12 @@ impl Links {
     /// `device` is no member any more: cut its requests at once, tell it with `records`, close.
     pub(crate) async fn farewell(&self, device: DeviceId, records: Bytes) {
         self.send(Command::Farewell(device, records)).await;
+    }
+
+    /// As if this device did not know that it is linked.
+    #[cfg(test)]
+    pub(crate) async fn dial_anyway(&self, device: DeviceId) {
+        self.send(Command::DialAnyway(device)).await;
     }
 
     async fn send(&self, command: Command) {
@@ -211,6 +222,8 @@ impl Actor {
             Command::Named(name) => self.setup.name = name,
             Command::Farewell(device, records) => self.say_farewell(device, &records),
             Command::LookAgain => {}
+            #[cfg(test)]
+            Command::DialAnyway(device) => self.spawn_dial(device),
         }
     }
 
@@ -272,20 +285,23 @@ impl Actor {
     }
 
     fn dial(&mut self, device: DeviceId) {
-        let Some(ours) = self.ours() else { return };
         let Some(peer) = self.peers.get_mut(&device) else { return };
         if !peer.links.is_empty() {
             peer.dial = Dial::Idle;
             return;
         }
-        let places = self.places.get(&device).cloned().unwrap_or_default();
-        if places.is_empty() {
+        if self.places.get(&device).is_none_or(Places::is_empty) {
             peer.dial = Dial::Idle;
             let reason = "No address of it is known yet. It will be linked as soon as it connects.".to_owned();
             peer.state = LinkState::Away { reason };
             return;
         }
         peer.dial = Dial::Running;
+        self.spawn_dial(device);
+    }
+
+    fn spawn_dial(&mut self, device: DeviceId) {
+        let (Some(ours), Some(places)) = (self.ours(), self.places.get(&device).cloned()) else { return };
         let endpoint = self.setup.endpoint.clone();
         self.tasks
             .spawn(async move { Outcome::Dialled(device, dial(&endpoint, device, &places, ours).await.map(Box::new)) });
@@ -448,7 +464,8 @@ impl Actor {
             .peers
             .iter()
             .map(|(device, peer)| {
-                (*device, LinkView { state: peer.state.clone(), link: current(&peer.links).cloned() })
+                let link = current(&peer.links).cloned();
+                (*device, LinkView { state: peer.state.clone(), link, connections: peer.links.len() })
             })
             .collect();
         self.table.send_if_modified(|published| {
@@ -464,6 +481,7 @@ impl Actor {
 impl PartialEq for LinkView {
     fn eq(&self, other: &Self) -> bool {
         self.state == other.state
+            && self.connections == other.connections
             && self.link.as_ref().map(|link| link.id()) == other.link.as_ref().map(|link| link.id())
     }
 }

@@ -1,5 +1,6 @@
 //! Several meshes in one process, on loopback, with real sockets and real encryption.
 //!
+//! - `members`: members that misbehave
 //! - `story`: found, invite, knock, approve, use; deny; restart; a third device; removal
 //! - `requests`: streams, cancel, many at once, dead peers
 //! - `strangers`: what somebody who is no member can do, which is nothing
@@ -7,6 +8,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+mod members;
 mod requests;
 mod story;
 mod strangers;
