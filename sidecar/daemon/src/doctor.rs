@@ -1,5 +1,5 @@
-//! The staged checks: this device first, then each member from "is it known" to "does it answer". A stage that an
-//! earlier failure makes pointless is left out.
+//! The staged checks: this device first, then each member from "is it known" to "does it answer"; or the way to one
+//! member alone. A stage that an earlier failure makes pointless is left out.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const ANSWER_TIME: Duration = Duration::from_secs(5);
 /// Largest list of models that is read, in bytes.
 const MAX_LIST: usize = 1024 * 1024;
 
-/// Examines this device, and `device` or every other member.
+/// Examines this device and every other member, or the way to `device`.
 pub(crate) async fn examine(daemon: &Daemon, device: Option<&str>) -> Result<DoctorReport, ControlError> {
     let mesh = daemon.picture();
     let chosen = device.map(|text| daemon.find_device(text)).transpose()?;
@@ -30,7 +30,11 @@ pub(crate) async fn examine(daemon: &Daemon, device: Option<&str>) -> Result<Doc
         .filter(|member| !member.this_device && chosen.is_none_or(|id| id == member.device_id))
         .map(|member| (member.device_id, member.name.to_string()))
         .collect();
-    let mut checks = vec![daemon_check(daemon), engine_check(daemon), network_check(daemon)];
+    let mut checks = Vec::new();
+    // What this device has of its own is no obstacle on the way to another one.
+    if chosen.is_none_or(|id| id == mesh.device_id) {
+        checks.extend([daemon_check(daemon), engine_check(daemon), network_check(daemon)]);
+    }
     let several = others.len() > 1;
     let examined = join_all(others.into_iter().map(|(id, name)| async move {
         let checks = examine_device(daemon, id).await;
