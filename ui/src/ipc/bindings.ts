@@ -132,7 +132,7 @@ export type AnswerDetails = {
 	first_token_ms: number | null,
 	/**  Tokens per second from the first text to the end. */
 	tokens_per_s: number | null,
-	/**  `stop`, `length`, `cancelled`, `failed` or `interrupted` (the daemon ended while it was written). */
+	/**  `answering` while it is written, then `stop`, `length`, `cancelled`, `failed` or `interrupted` (the daemon ended). */
 	finish_reason: string,
 	/**  Why it failed; `null` otherwise. */
 	error: string | null,

@@ -75,7 +75,7 @@ pub struct AnswerDetails {
     pub first_token_ms: Option<f64>,
     /// Tokens per second from the first text to the end.
     pub tokens_per_s: Option<f64>,
-    /// `stop`, `length`, `cancelled`, `failed` or `interrupted` (the daemon ended while it was written).
+    /// `answering` while it is written, then `stop`, `length`, `cancelled`, `failed` or `interrupted` (the daemon ended).
     pub finish_reason: String,
     /// Why it failed; `null` otherwise.
     pub error: Option<String>,
