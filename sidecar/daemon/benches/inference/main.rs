@@ -1,0 +1,162 @@
+//! What the mesh costs: the same llama-server asked directly, through this device's API, and through a peer's.
+//!
+//! `npm run bench -- inference` runs it. One llama-server with a tiny endless model serves everyone; two real daemons on
+//! loopback share it: *desk* lends it, *laptop* borrows it. Requests to the three paths alternate inside one run, so the
+//! machine's drift hits all alike, and what counts are the differences and ratios between the paths.
+
+mod load;
+mod processes;
+mod stats;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use load::{Load, Target, first_token, stream_tokens};
+use processes::{Daemon, Engine, cpu_seconds};
+use stats::{median, percentile};
+
+/// First-token samples per path.
+const FIRST_TOKEN_SAMPLES: usize = 200;
+/// Tokens per stream in the rate runs.
+const RATE_TOKENS: u32 = 1024;
+/// Rate runs per path and number of streams; the median counts.
+const RATE_ROUNDS: usize = 7;
+/// How often the known device is started again.
+const RESTARTS: usize = 7;
+/// Model that the benchmark's llama-server offers.
+const MODEL: &str = "endless";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    // `cargo test --benches` asks for a list or a quick pass; a benchmark is neither.
+    if std::env::args().any(|argument| argument == "--test" || argument == "--list") {
+        return Ok(());
+    }
+    rustls::crypto::ring::default_provider().install_default().ok().context("install the TLS provider")?;
+    let engine = Engine::start(MODEL).await?;
+    let desk = Daemon::start("Desk", Some(&engine)).await?;
+    desk.command(&["network", "create", "bench"]).await?;
+    let mut laptop = Daemon::start("Laptop", None).await?;
+    let invite = desk.command(&["invite", "--approved"]).await?;
+    let link = invite["invite"].as_str().context("the invite has no link")?;
+    laptop.command_lines(&["join", link, "--wait", "20"]).await?;
+    laptop.wait_for_model(MODEL).await?;
+
+    let targets = [
+        Target::new("direct to llama-server", &engine.url, MODEL, Some(&engine.key)),
+        Target::new("this device's API", &desk.api, MODEL, None),
+        Target::new("a peer's model", &laptop.api, &format!("Desk/{MODEL}"), None),
+    ];
+    let processes = [engine.pid, desk.pid, laptop.pid];
+    machine();
+    first_token_table(&targets).await?;
+    for streams in [1, 8, 32] {
+        rate_table(&targets, streams, processes).await?;
+    }
+    restart_table(&mut laptop, &desk).await?;
+    laptop.stop().await?;
+    desk.stop().await
+}
+
+/// The machine, for the record beside the figures.
+fn machine() {
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map_or("unknown", |rest| rest.trim_start_matches([' ', '\t', ':']));
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    println!("Machine: {name}, {cores} cores; loopback; one llama-server with one thread; {}\n", std::env::consts::OS);
+}
+
+/// Time to the first token of each path, and what each adds to the direct one, sample by sample.
+async fn first_token_table(targets: &[Target; 3]) -> Result<()> {
+    let mut samples: [Vec<f64>; 3] = Default::default();
+    for round in 0..FIRST_TOKEN_SAMPLES + 10 {
+        // The order rotates, so no path always follows the same one.
+        for step in 0..targets.len() {
+            let which = (round + step) % targets.len();
+            let took = first_token(&targets[which], round).await?;
+            if round >= 10 {
+                samples[which].push(took.as_secs_f64() * 1e3);
+            }
+        }
+    }
+    println!("First token, {FIRST_TOKEN_SAMPLES} requests per path, in turn (ms)\n");
+    println!("| path | p50 | p95 | added at p50 | added at p95 |");
+    println!("|---|---|---|---|---|");
+    for (target, own) in targets.iter().zip(&samples) {
+        let added = |q| percentile(own, q) - percentile(&samples[0], q);
+        println!(
+            "| {} | {:.2} | {:.2} | {:+.2} | {:+.2} |",
+            target.name,
+            percentile(own, 0.5),
+            percentile(own, 0.95),
+            added(0.5),
+            added(0.95)
+        );
+    }
+    println!();
+    Ok(())
+}
+
+/// Tokens per second of each path with `streams` at once, relative to the direct path of the same round, and CPU time.
+async fn rate_table(targets: &[Target; 3], streams: usize, processes: [u32; 3]) -> Result<()> {
+    let mut rates: [Vec<f64>; 3] = Default::default();
+    let mut ratios: [Vec<f64>; 3] = Default::default();
+    let mut cpu: [Vec<f64>; 3] = Default::default();
+    for round in 0..=RATE_ROUNDS {
+        let mut of_round = [0.0; 3];
+        for step in 0..targets.len() {
+            let which = (round + step) % targets.len();
+            let before = processes.map(cpu_seconds);
+            let Load { tokens, wall } =
+                stream_tokens(&targets[which], streams, RATE_TOKENS / u32::try_from(streams.min(4))?).await?;
+            let used: f64 = processes.map(cpu_seconds).iter().zip(before).skip(1).map(|(now, then)| now - then).sum();
+            of_round[which] = f64::from(tokens) / wall.as_secs_f64();
+            if round > 0 {
+                rates[which].push(of_round[which]);
+                cpu[which].push(used * 1e6 / f64::from(tokens));
+            }
+        }
+        if round > 0 {
+            for which in 0..targets.len() {
+                ratios[which].push(of_round[which] / of_round[0]);
+            }
+        }
+    }
+    println!("Tokens per second, {streams} stream(s) at once, median of {RATE_ROUNDS} rounds in turn\n");
+    println!("| path | tokens/s | of direct | daemons' CPU per token (µs) |");
+    println!("|---|---|---|---|");
+    for (which, target) in targets.iter().enumerate() {
+        println!(
+            "| {} | {:.0} | {:.1} % | {:.0} |",
+            target.name,
+            median(&rates[which]),
+            median(&ratios[which]) * 100.0,
+            median(&cpu[which])
+        );
+    }
+    println!();
+    Ok(())
+}
+
+/// From starting a known device's daemon to the first token of an answer from its peer.
+async fn restart_table(laptop: &mut Daemon, desk: &Daemon) -> Result<()> {
+    let mut took = Vec::new();
+    for round in 0..RESTARTS {
+        laptop.stop().await?;
+        desk.wait_for_absence("Laptop").await?;
+        let started = Instant::now();
+        laptop.start_again().await?;
+        let target = Target::new("", &laptop.api, &format!("Desk/{MODEL}"), None);
+        first_token(&target, round).await.context("the first remote answer after a start")?;
+        took.push(started.elapsed().as_secs_f64() * 1e3);
+    }
+    println!("From starting a known device to its first remote token, {RESTARTS} starts (ms)\n");
+    println!("| p50 | slowest |\n|---|---|\n| {:.0} | {:.0} |\n", median(&took), percentile(&took, 1.0));
+    Ok(())
+}
+
+/// How long anything here may take before the run is given up.
+const PATIENCE: Duration = Duration::from_secs(30);
