@@ -9,37 +9,32 @@
 //! - `members`: admit, remove, roles, names, invites
 //! - `peers`: links that come and go, records and cards of other members
 //! - `picture`: roster and snapshot
+//! - `start`: puts all of it together, and takes it apart in order
 
 mod members;
 mod networks;
 mod peers;
 mod picture;
+mod start;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use iroh::{Endpoint, SecretKey};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use crate::api::{
-    InviteInfo, InviteOptions, KnockInfo, LinkState, MemberInfo, MeshConfig, MeshEvent, MeshSnapshot, NetworkInfo,
-};
-use crate::clock::now_ms;
+pub(crate) use self::start::start;
+use crate::api::{InviteInfo, InviteOptions, KnockInfo, LinkState, MemberInfo, MeshEvent, MeshSnapshot, NetworkInfo};
 use crate::error::MeshError;
 use crate::ledger::Ledger;
-use crate::mesh::{Inner, JoinProgress};
+use crate::mesh::JoinProgress;
 use crate::net::hello::Places;
 use crate::net::knock::Knocks;
 use crate::net::links::{LinkTable, Links};
-use crate::net::serve::Gate;
 use crate::net::sync::{CardPush, Push};
-use crate::net::{accept, endpoint, knock, links, routes};
 use crate::proto::Millis;
 use crate::proto::hlc::Clock;
 use crate::proto::ids::{DeviceId, InviteId, NetworkId, RecordId};
@@ -50,13 +45,6 @@ use crate::proto::reconcile::{RecordSet, Refused};
 use crate::proto::record::{NetworkKind, Role, Via};
 use crate::roster::Roster;
 use crate::store::Store;
-
-/// Commands that may wait.
-const INBOX: usize = 256;
-/// Events a slow reader may be behind.
-const EVENTS: usize = 256;
-/// The endpoint's farewell to its peers ends within this time.
-const CLOSE_TIMEOUT: Duration = Duration::from_millis(1_200);
 
 /// Where a command's answer goes.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, MeshError>>;
@@ -224,139 +212,6 @@ struct Actor {
     commands: mpsc::Receiver<Command>,
     tasks: JoinSet<()>,
     stop: CancellationToken,
-}
-
-/// Starts everything and returns what the handle needs.
-pub(crate) async fn start(config: MeshConfig) -> Result<Inner, MeshError> {
-    let secret = SecretKey::from_bytes(&config.secret);
-    let me = DeviceId::from(secret.public());
-    let store = Store::open(config.database, me)?;
-    let active = store.networks()?.into_iter().find(|network| network.active).map(|network| network.id);
-    let last = last_listen(&store, active, me)?;
-    let (roster, roster_watch) = watch::channel(Arc::new(Roster::default()));
-    let (listen, relay) = (config.listen, config.relay);
-    let endpoint = endpoint::bind(config.secret, &listen, &last, relay.as_ref(), roster_watch.clone()).await?;
-
-    let (inbox, commands) = mpsc::channel(INBOX);
-    let (events, _) = broadcast::channel(EVENTS);
-    let stops = Stops::default();
-    let router = routes::routes(inbox.clone()).merge(config.service);
-    let (links, links_run) = Links::start(links::Setup {
-        endpoint: endpoint.clone(),
-        roster: roster_watch.clone(),
-        gate: Gate::new(roster_watch.clone(), router),
-        name: config.device_name.clone(),
-        app_version: config.app_version.clone(),
-        stop: stops.links.clone(),
-    });
-    let (knocks, knocks_run) = Knocks::start(knock::Setup {
-        me,
-        name: config.device_name.clone(),
-        roster: roster_watch.clone(),
-        mesh: inbox.clone(),
-        events: events.clone(),
-        stop: stops.knocks.clone(),
-    });
-    let (snapshot, snapshot_watch) = watch::channel(Arc::new(MeshSnapshot {
-        device_id: me,
-        device_name: config.device_name.clone(),
-        listen: endpoint.bound_sockets(),
-        networks: Vec::new(),
-        active: None,
-        members: Vec::new(),
-        knocks: Vec::new(),
-    }));
-    let mut actor = Actor {
-        clock: Clock::starting_at(store.latest_hlc()?),
-        secret,
-        me,
-        name: config.device_name,
-        os: config.os,
-        app_version: config.app_version,
-        started_at: now_ms(),
-        endpoint: endpoint.clone(),
-        store,
-        saved: BTreeMap::new(),
-        active: None,
-        met: BTreeMap::new(),
-        refused: Refused::default(),
-        card: None,
-        table: Arc::default(),
-        table_watch: links.table(),
-        waiting: knocks.waiting(),
-        links: links.clone(),
-        knocks: knocks.clone(),
-        roster,
-        snapshot,
-        events: events.clone(),
-        inbox: inbox.clone(),
-        commands,
-        tasks: JoinSet::new(),
-        stop: stops.actor.clone(),
-    };
-    // The links' actor must run before the first network is made active: its inbox is bounded.
-    let tracker = TaskTracker::new();
-    let links_task = tracker.spawn(links_run);
-    let knocks_task = tracker.spawn(knocks_run);
-    if let Err(error) = actor.restore(active).await {
-        stops.all();
-        endpoint.close().await;
-        return Err(error);
-    }
-    let accept_task = tracker.spawn(accept::run(endpoint.clone(), links.clone(), knocks.clone(), stops.accept.clone()));
-    let actor_task = tracker.spawn(actor.run());
-    let (stop, stopped) = (CancellationToken::new(), CancellationToken::new());
-    let (asked, done) = (stop.clone(), stopped.clone());
-    tokio::spawn(async move {
-        asked.cancelled().await;
-        // No newcomers, then no knocks, no links, no state, and last the sockets. A task that panicked counts as ended.
-        stops.accept.cancel();
-        let _ = accept_task.await;
-        stops.knocks.cancel();
-        let _ = knocks_task.await;
-        stops.links.cancel();
-        let _ = links_task.await;
-        stops.actor.cancel();
-        let _ = actor_task.await;
-        if tokio::time::timeout(CLOSE_TIMEOUT, endpoint.close()).await.is_err() {
-            tracing::warn!("the sockets did not close in time");
-        }
-        done.cancel();
-    });
-    Ok(Inner {
-        device_id: me,
-        inbox,
-        snapshot: snapshot_watch,
-        events,
-        links,
-        knocks,
-        roster: roster_watch,
-        stop: stop.drop_guard(),
-        stopped,
-    })
-}
-
-#[derive(Default)]
-struct Stops {
-    accept: CancellationToken,
-    knocks: CancellationToken,
-    links: CancellationToken,
-    actor: CancellationToken,
-}
-
-impl Stops {
-    fn all(&self) {
-        for stop in [&self.accept, &self.knocks, &self.links, &self.actor] {
-            stop.cancel();
-        }
-    }
-}
-
-/// The sockets of the last run: kept as this device's own entry among the peers.
-fn last_listen(store: &Store, active: Option<NetworkId>, me: DeviceId) -> Result<Vec<SocketAddr>, MeshError> {
-    let Some(network) = active else { return Ok(Vec::new()) };
-    let own = store.peers(network)?.into_iter().find(|(device, _)| *device == me);
-    Ok(own.and_then(|(_, peer)| peer.address).map_or_else(Vec::new, |address| address.addresses))
 }
 
 impl Actor {

@@ -52,8 +52,7 @@ async fn settle(table: &mut watch::Receiver<Arc<LinkTable>>, peer: DeviceId) -> 
 #[tokio::test(flavor = "multi_thread")]
 async fn devices_that_dial_each_other_at_once_keep_one_connection_and_lose_no_request() {
     let ((a, _home_a), (b, _home_b)) = tokio::join!(device("Attic", 1), device("Laptop", 2));
-    let network =
-        a.create_network(NetworkName::parse("Home").expect("a name"), NetworkKind::Open).await.expect("founded");
+    a.create_network(NetworkName::parse("Home").expect("a name"), NetworkKind::Open).await.expect("founded");
     let options = InviteOptions { approved: true, ..InviteOptions::default() };
     let invite = a.create_invite(options).await.expect("an invite").link.parse().expect("a link");
     let mut join = b.join(invite).await.expect("a knock");
