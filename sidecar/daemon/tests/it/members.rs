@@ -79,7 +79,8 @@ async fn a_garbled_or_oversized_knock_harms_nobody() {
     story::found(&host, "Home").await;
     let huge = [&[0xff, 0xff, 0xff, 0xff][..], &[0; 100_000]].concat();
     let lying = [0, 0, 0, 2, 9, 9, 9, 9, 9, 9];
-    for bytes in [&b"GET / HTTP/1.1\r\n\r\n"[..], &huge, &lying, &[0, 0, 0, 0]] {
+    let stopping = [0, 0, 0, 50, 1, 2];
+    for bytes in [&b"GET / HTTP/1.1\r\n\r\n"[..], &huge, &lying, &stopping, &[0, 0, 0, 0]] {
         let stranger = Stranger::new().await;
         if let Some(connection) = stranger.connect(&host, KNOCK).await {
             let told = Stranger::send(&connection, bytes).await;
