@@ -14,7 +14,7 @@ export async function chooseBackend(query: URLSearchParams): Promise<Backend | u
     installHost(new Bridge(port, query.get("token") ?? ""));
     return tauriBackend;
   }
-  if (import.meta.env.DEV) {
+  if (import.meta.env.DEV || import.meta.env.MODE === "design") {
     const [{ installHost }, { FakeDaemon }] = await Promise.all([import("./host"), import("./fake/daemon")]);
     installHost(FakeDaemon.scene(query.get("fake") ?? "home"));
     return tauriBackend;

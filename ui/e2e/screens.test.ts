@@ -1,0 +1,160 @@
+/**
+ * Every screen over an invented daemon: no error, nothing that axe objects to in light and dark, nothing cut off in the
+ * smallest window. With `--mode shots` the pictures of the documentation are made as well.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import type { Browser, Page } from "playwright-core";
+import { preview, type PreviewServer } from "vite";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { errorsOf, launch, violations } from "./browser";
+import { type Scene, SCENES } from "./scenes";
+
+const UI = join(import.meta.dirname, "..");
+const IMAGES = join(UI, "..", "docs", "images");
+const SHOTS = import.meta.env.MODE === "shots";
+let server: PreviewServer;
+let folder: string;
+let browser: Browser;
+let base: string;
+
+/** Only this mode and the development server contain the invented daemon. Built apart: a test run changes how Svelte builds. */
+function buildDesign(into: string): void {
+  const vite = join(dirname(createRequire(import.meta.url).resolve("vite/package.json")), "bin", "vite.js");
+  const { VITEST: _vitest, NODE_ENV: _env, ...env } = process.env;
+  const args = [vite, "build", "--mode", "design", "--outDir", into, "--emptyOutDir", "--logLevel", "error"];
+  execFileSync(process.execPath, args, { cwd: UI, env, stdio: "inherit" });
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "myownllm-design-"));
+  buildDesign(folder);
+  server = await preview({
+    root: UI,
+    configFile: false,
+    build: { outDir: folder },
+    preview: { port: 0, host: "127.0.0.1" },
+    logLevel: "error",
+  });
+  base = server.resolvedUrls?.local[0] ?? "";
+  browser = await launch();
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+interface Look {
+  scheme?: "light" | "dark";
+  width?: number;
+  height?: number;
+}
+
+async function open(
+  scene: Scene,
+  { scheme = "light", width = 1280, height = 800 }: Look = {},
+): Promise<Page> {
+  const context = await browser.newContext({
+    viewport: { width, height },
+    colorScheme: scheme,
+    reducedMotion: "reduce",
+  });
+  context.setDefaultTimeout(10_000);
+  const page = await context.newPage();
+  await page.goto(`${base}?fake=${scene.fake}${scene.hash ?? ""}`);
+  await page.waitForSelector("main");
+  if (scene.fake !== "starting") await page.waitForSelector("h1");
+  await scene.act?.(page);
+  return page;
+}
+
+describe.each(Object.entries(SCENES))("%s", (_name, scene) => {
+  test.each(["light", "dark"] as const)("has nothing that axe objects to, %s", async (scheme) => {
+    const page = await open(scene, { scheme });
+    const errors = errorsOf(page);
+    expect(await violations(page)).toEqual([]);
+    expect(errors).toEqual([]);
+    if (SHOTS && scene.picture && scheme === "light") {
+      mkdirSync(IMAGES, { recursive: true });
+      await page.screenshot({ path: join(IMAGES, `${scene.picture}.png`) });
+    }
+    await page.context().close();
+  });
+
+  test("fits into the smallest window", async () => {
+    const page = await open(scene, { width: 720, height: 540 });
+    const [wide, high] = await page.evaluate(() => {
+      const { scrollWidth, scrollHeight } = document.documentElement;
+      return [scrollWidth, scrollHeight];
+    });
+    expect([wide, high]).toEqual([720, 540]);
+    await page.context().close();
+  });
+});
+
+const home: Scene = { fake: "home", hash: "#/chat/c1" };
+
+test("the keys lead everywhere, and Escape back", async () => {
+  const page = await open(home);
+  await page.keyboard.press("Control+,");
+  await page.getByRole("heading", { name: "General" }).waitFor();
+  await page.keyboard.press("Control+n");
+  await page.getByText("What would you like to know?").waitFor();
+  await page.keyboard.press("Control+b");
+  await expect.poll(() => page.getByLabel("Sidebar").count()).toBe(0);
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("boat");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Names for a boat" }).waitFor();
+  await page.keyboard.press("Control+k");
+  await page.keyboard.press("Escape");
+  await expect.poll(() => page.getByRole("dialog").count()).toBe(0);
+  await page.context().close();
+});
+
+test("an answer that is written does not move what the person reads", async () => {
+  const page = await open({ ...home, hash: "#/chat/c1" }, { height: 600 });
+  await page.getByLabel("Message", { exact: true }).fill("Tell me more.");
+  await page.keyboard.press("Enter");
+  await page.getByText("Here is a plan").waitFor();
+  const log = page.getByRole("log");
+  await log.evaluate((pane) => pane.scrollTo({ top: 100, behavior: "instant" }));
+  const tops = new Set<number>();
+  for (let look = 0; look < 10; look++) {
+    tops.add(await log.evaluate((pane) => pane.scrollTop));
+    await page.waitForTimeout(60);
+  }
+  expect([...tops]).toEqual([100]);
+  await page.getByRole("button", { name: "Latest" }).click();
+  await page.getByText("Tell me the size of your oven").waitFor();
+  await expect
+    .poll(() => log.evaluate((pane) => pane.scrollHeight - pane.scrollTop - pane.clientHeight))
+    .toBeLessThan(3);
+  await page.context().close();
+});
+
+test("the composer grows to eight lines and no further", async () => {
+  const page = await open(home);
+  const composer = page.getByLabel("Message", { exact: true });
+  const height = async (): Promise<number> => (await composer.boundingBox())?.height ?? 0;
+  const one = await height();
+  await composer.fill("a\nb\nc");
+  expect(await height()).toBeGreaterThan(one);
+  await composer.fill("x\n".repeat(30));
+  expect(await height()).toBe(8 * 22);
+  await page.context().close();
+});
+
+test("without motion nothing spins", async () => {
+  const page = await open({ fake: "starting" });
+  const duration = await page
+    .locator(".animate-spin")
+    .evaluate((icon) => getComputedStyle(icon).animationDuration);
+  expect(parseFloat(duration)).toBeLessThan(0.001);
+  await page.context().close();
+});
