@@ -23,6 +23,8 @@ pub(crate) struct Offer {
     pub(crate) this_device: bool,
     /// Round-trip time when it is connected; none when it is away. 0 for this device.
     pub(crate) rtt_ms: Option<f64>,
+    /// Whether it is being reached for the first time, or has not told yet what it offers: a moment later it may answer.
+    pub(crate) arriving: bool,
     /// Why it is away, as a sentence.
     pub(crate) reason: String,
     /// Its lending policy; for this device it does not matter.

@@ -16,6 +16,7 @@ mod relay;
 
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::routing::{get, post};
@@ -23,6 +24,7 @@ use axum::{Extension, Router, middleware};
 use http::request::Parts;
 use myownmesh_compute::{Compute, OpenAiPath};
 use myownmesh_mesh::{Asker, Mesh};
+use tokio::time::{Instant, timeout_at};
 
 pub(crate) use body::{MAX_BODY, Question};
 pub(crate) use error::ApiError;
@@ -30,7 +32,10 @@ pub(crate) use listener::{bind, serve};
 pub(crate) use offers::offers;
 
 use crate::lending::Lending;
-use crate::route::Offer;
+use crate::route::{Offer, Route, RouteError};
+
+/// How long a request waits for a device that is just being reached.
+const ARRIVAL: Duration = Duration::from_secs(3);
 
 /// Who asks.
 #[derive(Clone, Debug)]
@@ -78,6 +83,32 @@ impl Api {
     pub(crate) fn offers(&self) -> Vec<Offer> {
         let mesh = self.mesh.get().map(Mesh::snapshot);
         offers(mesh.as_deref(), &self.compute.snapshot(), &self.lending)
+    }
+
+    /// The candidates that `find` picks. Where it finds none, and a device is only just being reached (this one has
+    /// started a moment ago, or the link is being made again), its arrival is waited for, at most [`ARRIVAL`].
+    pub(crate) async fn routes(
+        &self,
+        find: impl Fn(&[Offer]) -> Result<Vec<Route>, RouteError>,
+    ) -> Result<Vec<Route>, RouteError> {
+        let deadline = Instant::now() + ARRIVAL;
+        let mut changes = self.mesh.get().map(Mesh::watch);
+        loop {
+            // Marked as seen before it is looked at, so that no change falls in between.
+            if let Some(changes) = &mut changes {
+                changes.mark_unchanged();
+            }
+            let offers = self.offers();
+            let found = find(&offers);
+            let hope = found.is_err() && offers.iter().any(|offer| offer.arriving);
+            match &mut changes {
+                Some(changes) if hope => match timeout_at(deadline, changes.changed()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) | Err(_) => return found,
+                },
+                _ => return found,
+            }
+        }
     }
 
     /// The routes, for the mesh to mount.

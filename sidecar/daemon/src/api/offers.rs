@@ -15,6 +15,7 @@ pub(crate) fn offers(mesh: Option<&MeshSnapshot>, compute: &ComputeSnapshot, len
         name: mesh.map_or_else(|| "This device".to_owned(), |mesh| mesh.device_name.to_string()),
         this_device: true,
         rtt_ms: Some(0.0),
+        arriving: false,
         reason: String::new(),
         accepting,
         models: Card::of(compute, accepting).models,
@@ -29,6 +30,11 @@ pub(crate) fn offers(mesh: Option<&MeshSnapshot>, compute: &ComputeSnapshot, len
             rtt_ms: match member.link {
                 LinkState::Online { rtt_ms, .. } => Some(rtt_ms),
                 LinkState::Connecting { .. } | LinkState::Away { .. } => None,
+            },
+            arriving: match member.link {
+                LinkState::Connecting { attempt, .. } => attempt == 1,
+                LinkState::Online { .. } => member.card.is_none(),
+                LinkState::Away { .. } => false,
             },
             reason: member.link.reason(),
             accepting: card.accepting,

@@ -31,7 +31,7 @@ pub(super) async fn complete(
     let question = Question::parse(path, body::read(&headers, body).await?)?;
     match caller {
         Caller::Local => {
-            let routes = route::resolve_id(&question.model, &api.offers())?;
+            let routes = api.routes(|offers| route::resolve_id(&question.model, offers)).await?;
             api.ask(&routes, path, &question, &mut |_| {}).await
         }
         Caller::Member(asker) => {

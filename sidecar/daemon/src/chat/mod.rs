@@ -137,7 +137,7 @@ impl Answers {
     }
 
     async fn ask(&self, job: &Job, progress: &mut Progress) -> Result<(), ApiError> {
-        let routes = route::resolve(job.via, job.request.model.as_deref(), &self.api.offers())?;
+        let routes = self.api.routes(|offers| route::resolve(job.via, job.request.model.as_deref(), offers)).await?;
         let question = request::question(&job.request, &job.history, &routes[0].model)?;
         let path = OpenAiPath::ChatCompletions;
         let response = self.api.ask(&routes, path, &question, &mut |route| progress.route(route)).await?;

@@ -29,6 +29,7 @@ fn offer(n: u8, name: &str, rtt_ms: Option<f64>, models: &[&str]) -> Offer {
         name: name.to_owned(),
         this_device: n == 1,
         rtt_ms,
+        arriving: false,
         reason: "It went to sleep.".to_owned(),
         accepting: Accepting::Available,
         models: models.iter().map(|id| model(id)).collect(),
