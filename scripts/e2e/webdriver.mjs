@@ -104,19 +104,23 @@ export class Window {
     return `//${kind}[normalize-space(.)=${words} or @aria-label=${words} or @title=${words}]`;
   }
 
-  /** Clicks what `xpath` finds, again when the page has drawn it anew in between. */
-  async click(what, xpath, within) {
-    await until(
-      `a click on ${what}`,
-      async () => {
-        const element = await this.see(what, xpath, within);
-        return this.call('POST', `${this.session}/element/${element}/click`).then(
-          () => true,
-          (error) => (/stale|intercepted|interactable/.test(error.kind ?? '') ? null : Promise.reject(error)),
-        );
-      },
-      { within: 20_000 },
-    );
+  /** Does `act` to what `xpath` finds; again while the page draws it anew or something still covers it. */
+  #act(what, xpath, act, within) {
+    const passing = /stale element|intercepted|not interactable/;
+    return until(what, async () => {
+      const element = await this.see(what, xpath, within);
+      try {
+        await act(`${this.session}/element/${element}`);
+        return true;
+      } catch (error) {
+        if (passing.test(error.kind ?? '')) return null;
+        throw error;
+      }
+    });
+  }
+
+  click(what, xpath, within) {
+    return this.#act(what, xpath, (element) => this.call('POST', `${element}/click`), within);
   }
 
   press(name, within) {
@@ -124,10 +128,11 @@ export class Window {
   }
 
   /** Types into what `xpath` finds; `enter` ends it with the key. */
-  async type(what, xpath, text, { enter = false } = {}) {
-    const element = await this.see(what, xpath);
-    await this.call('POST', `${this.session}/element/${element}/clear`);
-    await this.call('POST', `${this.session}/element/${element}/value`, { text: enter ? `${text}${ENTER}` : text });
+  type(what, xpath, text, { enter = false } = {}) {
+    return this.#act(what, xpath, async (element) => {
+      await this.call('POST', `${element}/clear`);
+      await this.call('POST', `${element}/value`, { text: enter ? `${text}${ENTER}` : text });
+    });
   }
 
   run(script, ...args) {
