@@ -245,12 +245,8 @@ impl Store {
         Ok(record)
     }
 
-    /// Keeps a record from elsewhere; `false` when it was here. The caller has judged whether it may come in.
-    pub(crate) fn insert(&mut self, record: &Record, now: Millis) -> Result<bool, StoreError> {
-        self.insert_all(std::slice::from_ref(record), now).map(|added| added.len() == 1)
-    }
-
-    /// Keeps several records in one transaction; those that are new come back.
+    /// Keeps records from elsewhere in one transaction; those that are new come back. The caller has judged whether they
+    /// may come in.
     pub(crate) fn insert_all(&mut self, records: &[Record], now: Millis) -> Result<Vec<Record>, StoreError> {
         let me = self.me;
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -270,19 +266,6 @@ impl Store {
             self.db.prepare_cached("SELECT bytes FROM mesh_records WHERE network = ?1 ORDER BY time, id")?;
         let rows = query.query_map([network.as_bytes()], |row| row.get::<_, Vec<u8>>(0))?;
         rows.map(|bytes| stored_record(network, &bytes?)).collect()
-    }
-
-    /// Those of the named records that are here.
-    pub(crate) fn records_by_id(&self, network: NetworkId, ids: &[RecordId]) -> Result<Vec<Record>, StoreError> {
-        let mut query = self.db.prepare_cached("SELECT bytes FROM mesh_records WHERE id = ?1 AND network = ?2")?;
-        let mut found = Vec::with_capacity(ids.len());
-        for id in ids {
-            let key = params![id.as_bytes(), network.as_bytes()];
-            if let Some(bytes) = query.query_row(key, |row| row.get::<_, Vec<u8>>(0)).optional()? {
-                found.push(stored_record(network, &bytes)?);
-            }
-        }
-        Ok(found)
     }
 
     /// Folds what is here of a network; `None` without its genesis record.

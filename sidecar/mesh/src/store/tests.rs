@@ -99,15 +99,13 @@ fn records_are_kept_once_and_come_in_order() {
     let mut store = open(Path::new(":memory:"));
     let network = genesis(1).network();
     let (late, early) = (info(2, network, 2, 900), info(3, network, 1, 300));
-    assert!(store.insert(&late, 1).expect("inserted"));
-    assert!(!store.insert(&late, 2).expect("known"));
+    assert_eq!(store.insert_all(std::slice::from_ref(&late), 1).expect("inserted"), [late.clone()]);
+    assert_eq!(store.insert_all(std::slice::from_ref(&late), 2).expect("known"), []);
     let added = store.insert_all(&[late.clone(), early.clone(), genesis(1)], 3).expect("inserted");
     assert_eq!(added, [early.clone(), genesis(1)]);
     assert_eq!(store.records(network).expect("records"), [genesis(1), early.clone(), late]);
-    let other = RecordId::from_bytes([0; 32]);
-    assert_eq!(store.records_by_id(network, &[other, early.id()]).expect("records"), [early.clone()]);
     let elsewhere = NetworkId::from_bytes([0; 32]);
-    assert_eq!(store.records_by_id(elsewhere, &[early.id()]).expect("records"), []);
+    assert_eq!(store.records(elsewhere).expect("records"), []);
 }
 
 #[test]
@@ -144,9 +142,9 @@ fn own_records_from_elsewhere_move_the_numbers_on() {
     let mut store = open(Path::new(":memory:"));
     let network = genesis(1).network();
     store.save_network(network, &name("Home"), &[genesis(1)], 5).expect("saved");
-    store.insert(&info(1, network, 40, 300), 6).expect("inserted");
-    store.insert(&info(1, network, 12, 250), 6).expect("inserted");
-    store.insert(&info(2, network, 99, 300), 6).expect("another device's do not matter");
+    store.insert_all(&[info(1, network, 40, 300)], 6).expect("inserted");
+    store.insert_all(&[info(1, network, 12, 250)], 6).expect("inserted");
+    store.insert_all(&[info(2, network, 99, 300)], 6).expect("another device's do not matter");
     let record = store.write(network, 7, |seq| Ok(info(1, network, seq, 400))).expect("written");
     assert_eq!(record.seq(), 41);
 }
