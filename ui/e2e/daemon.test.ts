@@ -185,14 +185,15 @@ test("a settings page shows what the daemon knows", async () => {
   await page.keyboard.press("Control+,");
   for (const name of ["Networks", "Devices", "Models and engines", "Local API", "About"]) {
     await page.getByRole("link", { name, exact: true }).click();
-    await page.getByRole("heading", { name, exact: true }).waitFor();
+    await page.getByTestId("pane").getByRole("heading", { name, exact: true }).waitFor();
     expect(await violations(page)).toEqual([]);
   }
   await page.getByRole("link", { name: "Models and engines", exact: true }).click();
   await press(page, "Add an engine");
   await page.getByLabel("Address").fill("http://127.0.0.1:1");
-  await press(page, "Add");
-  await page.getByRole("dialog").getByRole("alert").waitFor({ timeout: 30_000 });
+  const dialog = page.getByRole("dialog");
+  await dialog.getByRole("button", { name: "Add", exact: true }).click();
+  await dialog.getByRole("alert").waitFor({ timeout: 30_000 });
   await page.keyboard.press("Escape");
 });
 
@@ -214,10 +215,11 @@ test("removing a device is told to it", async () => {
   const [first, second] = windows;
   if (!first || !second) throw new Error("both windows are open");
   await first.goto(`${address(desk)}#/settings/devices`);
-  await press(first, /^Laptop/);
+  const pane = first.getByTestId("pane");
+  await pane.getByRole("button", { name: /^Laptop/ }).click();
   await press(first, "Remove…");
   await first.getByRole("dialog").getByRole("button", { name: "Remove this device" }).click();
-  await expect.poll(() => first.getByRole("button", { name: /^Laptop/ }).count()).toBe(0);
+  await expect.poll(() => pane.getByRole("button", { name: /^Laptop/ }).count()).toBe(0);
   await until("the other side to know", async () =>
     (await laptop.cli("status")).phase === "online" ? null : true,
   );

@@ -24,7 +24,9 @@ let base: string;
 /** Only this mode and the development server contain the invented daemon. Built apart: a test run changes how Svelte builds. */
 function buildDesign(into: string): void {
   const vite = join(dirname(createRequire(import.meta.url).resolve("vite/package.json")), "bin", "vite.js");
-  const { VITEST: _vitest, NODE_ENV: _env, ...env } = process.env;
+  const env: NodeJS.ProcessEnv = { ...process.env };
+  delete env.VITEST;
+  delete env.NODE_ENV;
   const args = [vite, "build", "--mode", "design", "--outDir", into, "--emptyOutDir", "--logLevel", "error"];
   execFileSync(process.execPath, args, { cwd: UI, env, stdio: "inherit" });
 }
@@ -68,7 +70,7 @@ async function open(
   const page = await context.newPage();
   await page.goto(`${base}?fake=${scene.fake}${scene.hash ?? ""}`);
   await page.waitForSelector("main");
-  if (scene.fake !== "starting") await page.waitForSelector("h1");
+  await page.waitForSelector("h1", { state: "attached" });
   await scene.act?.(page);
   return page;
 }
@@ -106,7 +108,7 @@ test("the keys lead everywhere, and Escape back", async () => {
   await page.keyboard.press("Control+n");
   await page.getByText("What would you like to know?").waitFor();
   await page.keyboard.press("Control+b");
-  await expect.poll(() => page.getByLabel("Sidebar").count()).toBe(0);
+  await expect.poll(() => page.getByLabel("Sidebar", { exact: true }).count()).toBe(0);
   await page.keyboard.press("Control+k");
   await page.keyboard.type("boat");
   await page.keyboard.press("Enter");

@@ -59,7 +59,9 @@ function endKnock(daemon: FakeDaemon, key: string, outcome: string): Knock {
 function startChat(daemon: FakeDaemon, request: ChatRequest): string {
   const answer = daemon.newId("a");
   daemon.openStream("answer", answer);
-  const models = daemon.world.models.filter((model) => model.state !== "failed");
+  const models = daemon.world.models
+    .filter((model) => model.state !== "failed")
+    .sort((a, b) => Number(a.demo) - Number(b.demo));
   const via = request.via ?? "auto";
   const model =
     models.find(
