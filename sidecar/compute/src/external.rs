@@ -119,6 +119,7 @@ mod tests {
         External::new(spec, discovered, 0, now)
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "it stands for what a probe returns")]
     fn good(engine: &External) -> Result<Probe, ComputeError> {
         let model = ModelInfo {
             id: "llama3:latest".to_owned(),

@@ -107,10 +107,11 @@ async fn open_ai(peer: &Peer, id: &EngineId, kind: Option<EngineKind>) -> Result
     let mut state = ModelState::Available;
     if kind == EngineKind::LlamaServer {
         state = ModelState::Ready;
-        match peer.get::<Props>("/props").await {
-            Err(error @ (ComputeError::KeyNeeded { .. } | ComputeError::KeyRefused { .. })) => return Err(error),
-            // Someone may have switched it off; the model list is what counts.
-            Ok(_) | Err(_) => {}
+        // Someone may have switched it off; the model list is what counts.
+        if let Err(error @ (ComputeError::KeyNeeded { .. } | ComputeError::KeyRefused { .. })) =
+            peer.get::<Props>("/props").await
+        {
+            return Err(error);
         }
     }
     let models = list.data.into_iter().filter(|model| is_name(&model.id)).take(MAX_MODELS);

@@ -71,12 +71,11 @@ impl ConfigFile {
 
     /// Writes this device's name and leaves everything else as it is.
     pub(crate) fn set_device_name(&self, name: &str) -> Result<(), ConfigError> {
-        let mut document = match self.read()? {
-            Ok(document) => document,
-            Err(_) => {
-                set_aside(&self.path).map_err(|cause| self.failed(cause))?;
-                DocumentMut::new()
-            }
+        let mut document = if let Ok(document) = self.read()? {
+            document
+        } else {
+            set_aside(&self.path).map_err(|cause| self.failed(cause))?;
+            DocumentMut::new()
         };
         document[DEVICE_NAME] = value(name);
         write_private(&self.path, document.to_string().as_bytes()).map_err(|cause| self.failed(cause))

@@ -46,6 +46,7 @@ pub(crate) fn find<'a>(
     {
         return Ok(id);
     }
+    #[expect(clippy::type_complexity, reason = "three tests in a row, used on the next line")]
     let tests: [&dyn Fn(&DeviceId, &str) -> bool; 3] =
         [&|_, name| name == text, &|_, name| name.to_lowercase() == lower, &|id, _| {
             lower.len() >= MIN_PREFIX && id.to_string().starts_with(&lower)

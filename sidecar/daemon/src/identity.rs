@@ -91,6 +91,7 @@ impl SecretsPolicy {
 
 /// `identity.json`.
 #[derive(Debug, Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the file's fields")]
 struct Entry {
     store: IdentityStore,
     /// Sets this home's keychain entries apart from those of other homes.

@@ -10,7 +10,7 @@ use crate::proto::{
     Millis,
     fold::{Membership, fold},
     hlc::Hlc,
-    ids::{DeviceId, InviteId, NetworkId, RecordId},
+    ids::{DeviceId, InviteId, NetworkId},
     invite::Invite,
     knock::PeerAddress,
     name::NetworkName,

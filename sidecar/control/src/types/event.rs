@@ -20,7 +20,6 @@ pub struct EventItem {
 /// Something that happened. `..._changed` events carry no data: whoever shows it asks again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
 #[serde(tag = "event", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "short-lived values, one at a time")]
 pub enum Event {
     /// Events were missed (the reader was away too long): ask for everything again.
     Missed,

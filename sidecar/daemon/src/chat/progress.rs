@@ -232,19 +232,18 @@ impl Progress {
             }
         };
         self.write(&reason, failed.as_ref().map(|error| error.message.clone()), true).await;
-        let event = match failed {
-            Some(error) => AnswerEvent::Error { code: error.code, message: error.message },
-            None => {
-                let (device_id, model) = self.where_from();
-                AnswerEvent::Done {
-                    tokens: self.tokens(),
-                    first_token_ms: self.first_token_ms(),
-                    tokens_per_s: self.tokens_per_s(),
-                    finish_reason: reason,
-                    text: self.text,
-                    model,
-                    device_id,
-                }
+        let event = if let Some(error) = failed {
+            AnswerEvent::Error { code: error.code, message: error.message }
+        } else {
+            let (device_id, model) = self.where_from();
+            AnswerEvent::Done {
+                tokens: self.tokens(),
+                first_token_ms: self.first_token_ms(),
+                tokens_per_s: self.tokens_per_s(),
+                finish_reason: reason,
+                text: self.text,
+                model,
+                device_id,
             }
         };
         self.ring.push(event);

@@ -27,7 +27,7 @@ use super::units::parse_duration;
         Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no daemon is running."
 )]
 pub(crate) struct Cli {
-    /// Folder of this device; else MYOWNMESH_HOME, else the platform's data folder.
+    /// Folder of this device; else `MYOWNMESH_HOME`, else the platform's data folder.
     #[arg(long, global = true, value_name = "DIR", value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
     pub(crate) home: Option<PathBuf>,
     /// Print JSON: one document, or one per line for commands that stream.

@@ -21,9 +21,9 @@ pub(super) async fn run(context: &Context) -> Result<(), Failure> {
         |item: &EventItem| item.seq,
         |item| {
             if out.is_json() {
-                out.json_line(&item)?
+                out.json_line(&item)?;
             } else {
-                out.line(&sentence(&item.event))?
+                out.line(&sentence(&item.event))?;
             }
             Ok(if item.event == Event::Stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         },

@@ -94,6 +94,7 @@ impl Output {
     }
 
     /// Writes `text` as it is, and shows it at once.
+    #[expect(clippy::unused_self, reason = "writing goes through the output, whatever it needs for it")]
     pub(crate) fn raw(self, text: &str) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
         stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {

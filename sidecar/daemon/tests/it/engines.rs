@@ -94,7 +94,7 @@ async fn an_engine_by_url_is_kept_tested_and_removed() {
     offers(&host, &host, "chain").await;
     let answered = ask(&host, question("local", "chain")).await;
     assert!(matches!(answered.last(), Some(AnswerEvent::Done { text, .. }) if text == SENTENCE), "{answered:?}");
-    drop(engine);
+    engine.stop().await;
     let (code, message) = refused(&desk, ["engine", "test", &id]).await;
     assert_eq!(code, "engine_unreachable", "{message}");
     let engines = host.control.engine_list().await.expect("a list");

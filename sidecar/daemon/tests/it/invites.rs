@@ -32,7 +32,7 @@ async fn what_is_no_invite_is_refused_with_a_sentence() {
     ];
     for link in bad {
         let (code, message) = refused(&lap, ["join", link, "--wait", "10"]).await;
-        assert_eq!(code, "invalid_invite", "{message} for {:.60}", link);
+        assert_eq!(code, "invalid_invite", "{message} for {link:.60}");
         assert!(message.len() < 400, "the sentence repeats the link: {message}");
     }
     assert!(host.control.knock_list().await.expect("a list").is_empty());

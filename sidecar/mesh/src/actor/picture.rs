@@ -41,7 +41,7 @@ impl Actor {
             device_name: self.name.clone(),
             listen: self.endpoint.bound_sockets(),
             networks,
-            active: self.active.as_ref().map(|ledger| ledger.network()),
+            active: self.active.as_ref().map(super::super::ledger::Ledger::network),
             members: self.active.as_ref().map_or_else(Vec::new, |ledger| self.members(ledger.membership())),
             knocks: self.waiting.borrow().to_vec(),
         };

@@ -1,4 +1,4 @@
-//! Why a connection was closed: the application codes of QUIC's CONNECTION_CLOSE, and the sentences people read.
+//! Why a connection was closed: the application codes of QUIC's `CONNECTION_CLOSE`, and the sentences people read.
 
 use iroh::endpoint::{Connection, ConnectionError, VarInt};
 

@@ -107,10 +107,9 @@ fn bind_error(error: &iroh::endpoint::BindError, listen: &[SocketAddr]) -> MeshE
     use iroh::endpoint::BindError;
     if let BindError::Sockets { source, .. } | BindError::CreateQuicEndpoint { source, .. } = error
         && source.kind() == std::io::ErrorKind::AddrInUse
+        && let Some(addr) = listen.iter().find(|addr| addr.port() != 0)
     {
-        if let Some(addr) = listen.iter().find(|addr| addr.port() != 0) {
-            return MeshError::PortInUse(*addr);
-        }
+        return MeshError::PortInUse(*addr);
     }
     let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
     MeshError::Bind(cause)

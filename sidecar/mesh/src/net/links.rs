@@ -350,7 +350,7 @@ impl Actor {
                 match result {
                     Ok(made) => self.established(*made),
                     Err(error) => {
-                        tracing::debug!(device = %device.short(), error.reason, "a connection was not welcomed")
+                        tracing::debug!(device = %device.short(), error.reason, "a connection was not welcomed");
                     }
                 }
             }

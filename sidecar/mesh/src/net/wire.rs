@@ -63,12 +63,11 @@ impl FrameReader {
             if let Some(frame) = self.decoder.next()? {
                 return Ok(frame);
             }
-            match self.recv.read_chunk(CHUNK).await? {
-                Some(chunk) => self.decoder.push(&chunk)?,
-                None => {
-                    self.decoder.finish()?;
-                    return Err(WireError::Ended);
-                }
+            if let Some(chunk) = self.recv.read_chunk(CHUNK).await? {
+                self.decoder.push(&chunk)?;
+            } else {
+                self.decoder.finish()?;
+                return Err(WireError::Ended);
             }
         }
     }

@@ -88,6 +88,7 @@ impl FrameDecoder {
     }
 
     /// The next message, when all of it is here.
+    #[expect(clippy::should_implement_trait, reason = "it fails, and its caller chooses the type")]
     pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
         let Some(size) = self.announced()? else { return Ok(None) };
         let Some(body) = self.buffer.get(HEADER..HEADER + size) else { return Ok(None) };

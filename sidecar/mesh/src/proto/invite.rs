@@ -15,7 +15,7 @@ use std::{
 };
 
 use data_encoding::BASE64URL_NOPAD;
-use iroh::{PublicKey, SecretKey, Signature};
+use iroh::{SecretKey, Signature};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -83,7 +83,7 @@ impl InviteKey {
 
     /// Whether `proof` shows that `guest` holds the secret of this invite to `network`.
     pub fn verify(&self, network: NetworkId, guest: DeviceId, proof: &Signature) -> bool {
-        PublicKey::from(self.0.endpoint_id()).verify(&proof_message(network, guest), proof).is_ok()
+        self.0.endpoint_id().verify(&proof_message(network, guest), proof).is_ok()
     }
 }
 

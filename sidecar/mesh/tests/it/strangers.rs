@@ -237,7 +237,7 @@ async fn a_look_alike_name_is_pointed_out() {
     let stranger = Stranger::new(66).await;
     let held = stranger.knock(&host, "\u{0410}ttic").await;
     let knock = host.knock().await;
-    assert_eq!(knock.resembles.as_ref().map(|name| name.as_str()), Some("Attic"));
+    assert_eq!(knock.resembles.as_ref().map(myownmesh_mesh::DeviceName::as_str), Some("Attic"));
     drop(held);
 }
 

@@ -1,6 +1,7 @@
 //! The command line as a script uses it.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -104,6 +105,11 @@ impl Running {
     pub(crate) async fn line(&mut self) -> Value {
         let line = in_time("a line of the command", self.lines.next_line()).await.expect("it can be read");
         serde_json::from_str(&line.expect("the output goes on")).expect("a line is JSON")
+    }
+
+    /// The next line of its output, should there be one within `limit`.
+    pub(crate) async fn line_within(&mut self, limit: Duration) -> Option<Value> {
+        tokio::time::timeout(limit, self.line()).await.ok()
     }
 
     /// Sends it a signal.

@@ -16,7 +16,7 @@ use super::{LIMIT, fixture, llama_server, web};
 pub(crate) struct Engine {
     /// Its base URL.
     pub(crate) url: String,
-    _child: Child,
+    child: Child,
 }
 
 impl Engine {
@@ -42,12 +42,17 @@ impl Engine {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
         let engine = Self {
             url: format!("http://127.0.0.1:{port}"),
-            _child: command.spawn().expect("llama-server can be started"),
+            child: command.spawn().expect("llama-server can be started"),
         };
         let health = format!("{}/health", engine.url);
         let ready = async || web().get(&health).send().await.is_ok_and(|answer| answer.status().is_success());
         assert!(poll(LIMIT, ready).await, "llama-server was not ready");
         engine
+    }
+
+    /// Ends it and waits until it is gone.
+    pub(crate) async fn stop(mut self) {
+        self.child.kill().await.expect("it can be killed");
     }
 
     /// Whether it is answering somebody.
