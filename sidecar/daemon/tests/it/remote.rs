@@ -142,13 +142,14 @@ async fn an_asker_that_shuts_down_stops_the_engine() {
     engine.until_busy(false, CANCEL).await;
 }
 
-/// A killed process says nothing: its silence has to be noticed.
+/// A killed process says nothing: its silence has to be noticed. On a busy machine the signs of life come with gaps, and
+/// the longer those were, the longer a silence must last, so twice the promise is allowed here.
 #[tokio::test]
 async fn an_asker_that_is_killed_stops_the_engine() {
     let (engine, _host, guest) = endless_pair().await;
     first_words(&guest, question("Desk", "endless")).await;
     guest.kill().await;
-    engine.until_busy(false, CANCEL).await;
+    engine.until_busy(false, 2 * CANCEL).await;
 }
 
 #[tokio::test]
