@@ -13,17 +13,18 @@ use crate::PATIENCE;
 
 /// A llama-server of the benchmark's own, with room for 32 streams.
 pub(crate) struct Engine {
+    pub(crate) model: &'static str,
     pub(crate) url: String,
     pub(crate) key: String,
-    pub(crate) pid: u32,
     _child: Child,
 }
 
 impl Engine {
-    pub(crate) async fn start(model: &str) -> Result<Self> {
+    /// Starts one for the weights at `path`, relative to this crate.
+    pub(crate) async fn start(model: &'static str, path: &str) -> Result<Self> {
         let binary = std::env::var_os("MYOWNLLM_LLAMA_SERVER")
             .context("MYOWNLLM_LLAMA_SERVER names no llama-server; use `npm run bench`")?;
-        let weights = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../compute/fixtures/{model}.gguf"));
+        let weights = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path);
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let key = "bench".to_owned();
         let child = Command::new(binary)
@@ -54,8 +55,7 @@ impl Engine {
             reqwest::get(&health).await.is_ok_and(|answer| answer.status().is_success())
         })
         .await?;
-        let pid = child.id().context("llama-server ended at once")?;
-        Ok(Self { url: format!("http://127.0.0.1:{port}/v1"), key, pid, _child: child })
+        Ok(Self { model, url: format!("http://127.0.0.1:{port}/v1"), key, _child: child })
     }
 }
 
@@ -69,13 +69,13 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts a daemon; with `engine`, it lends that one's models.
-    pub(crate) async fn start(name: &'static str, engine: Option<&Engine>) -> Result<Self> {
+    /// Starts a daemon that lends the models of `engines`.
+    pub(crate) async fn start(name: &'static str, engines: &[Engine]) -> Result<Self> {
         let home = tempfile::tempdir()?;
         let (child, ready) = spawn(name, &home).await?;
         let daemon =
             Self { api: text(&ready, "api")?, pid: child.id().context("the daemon ended at once")?, name, home, child };
-        if let Some(engine) = engine {
+        for engine in engines {
             daemon.add_engine(engine).await?;
         }
         Ok(daemon)
