@@ -18,7 +18,8 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { isAlive, takeLock } from './lock.mjs';
 import { BINARY, EngineError, PIN, cachedFolder, engineRoot, isExecutable, onPath, smokeTest } from './paths.mjs';
-import { onSignal, run } from './run.mjs';
+import { onSignal } from '../lib/run.mjs';
+import { run } from './run.mjs';
 import { builtBinary, ensureTools } from './tools.mjs';
 
 // Portable: no -march=native, so that a cache on a shared disk works on every machine of the last ten years.

@@ -1,35 +1,10 @@
-// Runs one program to its end, hands its lines on, and takes it along when this process is told to stop.
+// Runs one program to its end and hands its lines on.
 
-import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { start } from '../lib/run.mjs';
 import { EngineError } from './paths.mjs';
 
 const TAIL = 40;
-const children = new Set();
-const cleanups = new Set();
-
-/** Calls `fn` when SIGINT, SIGTERM or SIGHUP ends this process; returns a function that takes it back. */
-export function onSignal(fn) {
-  cleanups.add(fn);
-  return () => cleanups.delete(fn);
-}
-
-let armed = false;
-function arm() {
-  if (armed) return;
-  armed = true;
-  for (const [signal, code] of [
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-    ['SIGHUP', 129],
-  ]) {
-    process.once(signal, () => {
-      for (const child of children) child.kill('SIGTERM');
-      for (const fn of cleanups) fn();
-      process.exit(code);
-    });
-  }
-}
 
 /**
  * @param {string} program
@@ -37,11 +12,9 @@ function arm() {
  * @param {{env?: object, onLine?: (line: string) => void, what: string, hint?: string}} options
  */
 export function run(program, args, { env, onLine, what, hint }) {
-  arm();
   return new Promise((resolve, reject) => {
     const tail = [];
-    const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
-    children.add(child);
+    const child = start(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream }).on('line', (line) => {
         tail.push(line);
@@ -50,11 +23,9 @@ export function run(program, args, { env, onLine, what, hint }) {
       });
     }
     child.on('error', (error) => {
-      children.delete(child);
       reject(new EngineError(`${what} could not start (${program}: ${error.message}).${hint ? ` ${hint}` : ''}`));
     });
     child.on('close', (code, signal) => {
-      children.delete(child);
       if (code === 0) return resolve(tail);
       const end = signal ? `was stopped by ${signal}` : `ended with code ${code}`;
       const advice = hint ? `\n${hint}` : '';

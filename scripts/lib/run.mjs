@@ -5,9 +5,17 @@ import { Refusal } from './log.mjs';
 import { ROOT, WINDOWS } from './paths.mjs';
 
 const children = new Set();
+const cleanups = new Set();
+
+/** Calls `fn` when SIGINT, SIGTERM or SIGHUP ends this process; returns a function that takes it back. */
+export function onSignal(fn) {
+  arm();
+  cleanups.add(fn);
+  return () => cleanups.delete(fn);
+}
 
 let armed = false;
-/** Ctrl-C and a stop of this script reach every program it runs. */
+/** Ctrl-C and a stop of this script reach every program it runs. One place for it: the first handler ends the process. */
 function arm() {
   if (armed) return;
   armed = true;
@@ -18,6 +26,7 @@ function arm() {
   ]) {
     process.once(signal, () => {
       for (const child of children) child.kill('SIGTERM');
+      for (const fn of cleanups) fn();
       process.exit(code);
     });
   }
