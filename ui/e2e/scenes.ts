@@ -53,6 +53,11 @@ export const SCENES: Record<string, Scene> = {
     },
   },
   chat: { fake: "home", hash: "#/chat/c1", picture: "chat" },
+  "an answer with formulas": {
+    fake: "home",
+    hash: "#/chat/c4",
+    act: (page) => page.locator("math").first().waitFor(),
+  },
   "new chat": { fake: "home", hash: "#/chat", picture: "chat-new" },
   "new chat, demo only": { fake: "alone", hash: "#/chat" },
   "an answer being written": {

@@ -145,6 +145,14 @@ For files without a date, fall back to the file's own time:
 const HEIC_THINKING =
   "They want the same for HEIC. exiftool reads HEIC too, so only the extension list changes. A table of where the date lives may help, and a note about files without one.";
 
+const SOURDOUGH = String.raw`The cold slows the yeast. Its rate $k$ follows the temperature $T$:
+
+$$
+k(T) = A\,e^{-E_a / (R\,T)}, \qquad \frac{k(18\,^\circ\mathrm{C})}{k(26\,^\circ\mathrm{C})} \approx \frac{1}{2}
+$$
+
+So a rise of \(t = 4\) hours takes about eight. Check the water too; flour at $2 a kilo is as good as at $5.`;
+
 function conversations(): Conversation[] {
   return [
     conversation("c1", "Rename photos by date", NOW - 4 * MINUTE, [
@@ -170,7 +178,10 @@ function conversations(): Conversation[] {
       }),
     ]),
     conversation("c3", "Quarterly letter, second draft", NOW - DAY, []),
-    conversation("c4", "Why does my sourdough not rise", NOW - DAY - 2 * HOUR, []),
+    conversation("c4", "Why does my sourdough not rise", NOW - DAY - 2 * HOUR, [
+      person("m7", "Why does my sourdough not rise in winter?", NOW - DAY - 2 * HOUR),
+      answer("m8", SOURDOUGH, NOW - DAY - 2 * HOUR),
+    ]),
     conversation("c5", "Translate the lease", NOW - 5 * DAY, []),
     conversation("c6", "Names for a boat", NOW - 40 * DAY, []),
   ];
