@@ -5,7 +5,7 @@
 import type Katex from "katex";
 import { lettered } from "./letters";
 
-/** Braces and environments within each other. Browsers lay out nested fractions in time that grows faster than the depth. */
+/** Braces and environments within each other. KaTeX, DOMPurify and layout all recurse; no formula that is read goes this deep. */
 const MAX_DEPTH = 24;
 /** Formulas kept. While an answer grows, the list or table at its end is drawn again with every word. */
 const MAX_KEPT = 300;
