@@ -9,8 +9,9 @@ use jsonrpsee::proc_macros::rpc;
 
 use crate::error::ControlError;
 use crate::types::{
-    Accepting, AnswerItem, ChatRequest, Conversation, ConversationSummary, DenyKind, DeviceSummary, DoctorReport,
-    Engine, EngineSpec, EventItem, Invite, InviteOptions, JoinItem, Knock, Model, Network, NetworkKind, Role, Status,
+    Accepting, ActivityEntry, ActivityFilter, AnswerItem, ChatRequest, Connection, Conversation, ConversationSummary,
+    Decision, DenyKind, DeviceSummary, DoctorReport, Engine, EngineSpec, EventItem, Invite, InviteOptions, JoinItem,
+    Knock, Model, NearbyDevice, Network, NetworkKind, Relay, Removal, Role, SettingsPatch, Status,
 };
 
 /// The requests. The trait generates `ControlApiServer` for the daemon and `ControlApiClient` for everyone else.
@@ -55,6 +56,39 @@ pub trait ControlApi {
     /// Renames a network for all its members.
     #[method(name = "network_rename", param_kind = map)]
     async fn network_rename(&self, network: String, name: String) -> Result<Network, ControlError>;
+
+    /// Changes who may admit. Owners may.
+    #[method(name = "network_kind", param_kind = map)]
+    async fn network_kind(&self, network: String, kind: NetworkKind) -> Result<Network, ControlError>;
+
+    /// Changes how the devices of a network find and reach each other, at once and for all members. Owners may.
+    #[method(name = "network_settings", param_kind = map)]
+    async fn network_settings(&self, network: String, patch: SettingsPatch) -> Result<Network, ControlError>;
+
+    /// The governing decisions of a network, newest first, those that do not count included; of the active one when
+    /// `network` is not given.
+    #[method(name = "decision_list", param_kind = map)]
+    async fn decision_list(&self, network: Option<String>) -> Result<Vec<Decision>, ControlError>;
+
+    /// Devices that announce themselves on the local network.
+    #[method(name = "nearby_list", param_kind = map)]
+    async fn nearby_list(&self) -> Result<Vec<NearbyDevice>, ControlError>;
+
+    /// Starts joining the network that a nearby device announces; follow it with `join_events`.
+    #[method(name = "nearby_join", param_kind = map)]
+    async fn nearby_join(&self, device: String) -> Result<String, ControlError>;
+
+    /// The relays in use.
+    #[method(name = "relay_list", param_kind = map)]
+    async fn relay_list(&self) -> Result<Vec<Relay>, ControlError>;
+
+    /// What flows between this device and each linked member, now.
+    #[method(name = "connection_list", param_kind = map)]
+    async fn connection_list(&self) -> Result<Vec<Connection>, ControlError>;
+
+    /// What happened in the networks of this device, newest first.
+    #[method(name = "activity_list", param_kind = map)]
+    async fn activity_list(&self, filter: ActivityFilter) -> Result<Vec<ActivityEntry>, ControlError>;
 
     /// Makes an invite to the active network.
     #[method(name = "invite_create", param_kind = map)]
@@ -105,9 +139,9 @@ pub trait ControlApi {
     #[method(name = "device_show", param_kind = map)]
     async fn device_show(&self, device: String) -> Result<DeviceSummary, ControlError>;
 
-    /// Removes a member.
+    /// Removes a member, and tells who has confirmed it within a second.
     #[method(name = "device_remove", param_kind = map)]
-    async fn device_remove(&self, device: String) -> Result<(), ControlError>;
+    async fn device_remove(&self, device: String) -> Result<Removal, ControlError>;
 
     /// Changes a member's role.
     #[method(name = "device_role", param_kind = map)]
@@ -177,7 +211,8 @@ pub trait ControlApi {
     #[method(name = "conversation_restore", param_kind = map)]
     async fn conversation_restore(&self, id: String) -> Result<ConversationSummary, ControlError>;
 
-    /// Runs the staged checks, on this device or against a member.
+    /// Runs the staged checks: on this device, against a member, or (given an invite's link) against the network it
+    /// leads to.
     #[method(name = "doctor", param_kind = map)]
     async fn doctor(&self, device: Option<String>) -> Result<DoctorReport, ControlError>;
 }

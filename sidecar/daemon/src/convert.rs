@@ -178,6 +178,19 @@ pub(crate) fn network(network: &mesh::NetworkInfo) -> control::Network {
         },
         members: network.members,
         founded_at: network.founded_at,
+        settings: settings(&network.settings),
+        ended: None,
+    }
+}
+
+/// A network's settings.
+pub(crate) fn settings(settings: &mesh::NetworkSettings) -> control::NetworkSettings {
+    control::NetworkSettings {
+        relays: settings.relays.clone(),
+        lookup: settings.lookup.clone(),
+        mdns: settings.mdns,
+        announce: settings.announce,
+        air_gapped: settings.air_gapped,
     }
 }
 
@@ -192,6 +205,7 @@ pub(crate) fn invite(invite: &mesh::InviteInfo) -> control::Invite {
         expires_at: invite.expires_at,
         uses_left: invite.uses_left,
         revoked: invite.revoked,
+        by: None,
     }
 }
 
@@ -208,6 +222,7 @@ pub(crate) fn knock(knock: &mesh::KnockInfo, networks: &[mesh::NetworkInfo]) -> 
         code: knock.code.compact(),
         at: knock.at,
         expires_at: knock.expires_at,
+        via: knock.via.as_ref().map(ToString::to_string),
     }
 }
 
@@ -236,7 +251,9 @@ pub(crate) fn join_event(step: mesh::JoinStep) -> control::JoinEvent {
     match step {
         mesh::JoinStep::Finding { network } => Event::Finding { network: network.to_string() },
         mesh::JoinStep::Connected { device_name } => Event::Connected { device_name: device_name.to_string() },
-        mesh::JoinStep::Knocking { code, expires_at, .. } => Event::Knocking { code: code.compact(), expires_at },
+        mesh::JoinStep::Knocking { code, expires_at, .. } => {
+            Event::Knocking { code: code.compact(), expires_at, invite: None }
+        }
         mesh::JoinStep::Joined { network } => {
             Event::Joined { network: network.name.to_string(), network_id: network.id.to_string() }
         }

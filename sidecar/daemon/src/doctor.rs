@@ -46,15 +46,15 @@ pub(crate) async fn examine(daemon: &Daemon, device: Option<&str>) -> Result<Doc
         })
     }));
     checks.extend(examined.await.into_iter().flatten());
-    Ok(DoctorReport { checks })
+    Ok(DoctorReport { checks, report: String::new() })
 }
 
 fn passed(name: &str, detail: impl Into<String>) -> DoctorCheck {
-    DoctorCheck { name: name.to_owned(), ok: true, detail: detail.into(), fix: None }
+    DoctorCheck { name: name.to_owned(), ok: true, detail: detail.into(), fix: None, cause: None }
 }
 
 fn failed(name: &str, detail: impl Into<String>, fix: impl Into<String>) -> DoctorCheck {
-    DoctorCheck { name: name.to_owned(), ok: false, detail: detail.into(), fix: Some(fix.into()) }
+    DoctorCheck { name: name.to_owned(), ok: false, detail: detail.into(), fix: Some(fix.into()), cause: None }
 }
 
 fn daemon_check(daemon: &Daemon) -> DoctorCheck {
@@ -106,7 +106,7 @@ fn network_check(daemon: &Daemon) -> DoctorCheck {
 }
 
 fn stage(name: &str, check: ProbeCheck) -> DoctorCheck {
-    DoctorCheck { name: name.to_owned(), ok: check.ok, detail: check.detail, fix: check.fix }
+    DoctorCheck { name: name.to_owned(), ok: check.ok, detail: check.detail, fix: check.fix, cause: None }
 }
 
 async fn examine_device(daemon: &Daemon, device: DeviceId) -> Vec<DoctorCheck> {

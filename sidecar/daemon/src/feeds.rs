@@ -110,11 +110,12 @@ fn mesh_event(daemon: &Daemon, event: MeshEvent) {
             let networks = &daemon.picture().networks;
             daemon.events.push(Event::Knock { knock: convert::knock(&knock, networks) });
         }
-        MeshEvent::KnockEnded { id, device_name, outcome } => {
+        MeshEvent::KnockEnded { id, device_name, outcome, decided_by } => {
             daemon.events.push(Event::KnockEnded {
                 id: id.to_string(),
                 device_name: device_name.to_string(),
                 outcome: convert::outcome(outcome).to_owned(),
+                decided_by: decided_by.as_ref().map(ToString::to_string),
             });
         }
         MeshEvent::Device { device_id, name, state } => daemon.events.push(Event::Device {

@@ -113,10 +113,14 @@ mod tests {
                 role,
                 members: 1,
                 founded_at: 0,
+                settings: myownmesh_mesh::NetworkSettings::default(),
+                removed: None,
             }],
             active: Some(id),
             members,
             knocks: vec![],
+            nearby: vec![],
+            relays: vec![],
         }
     }
 

@@ -186,6 +186,7 @@ impl Running {
             app_version: VERSION.to_owned(),
             listen: settings.listen,
             relay: settings.relay,
+            mdns: options.mdns,
             database: store::connect(&database).or_control()?,
             service: api.service(),
         })

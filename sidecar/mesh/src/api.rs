@@ -11,6 +11,7 @@ use crate::proto::ids::{DeviceId, InviteId, KnockId, NetworkId};
 use crate::proto::knock::InviteProblem;
 use crate::proto::name::{DeviceName, NetworkName};
 use crate::proto::record::{NetworkKind, Role};
+use crate::proto::settings::NetworkSettings;
 
 /// What [`crate::Mesh::start`] needs.
 pub struct MeshConfig {
@@ -25,8 +26,10 @@ pub struct MeshConfig {
     /// UDP addresses to listen on; port 0 picks the port of the last run when it is free, else any free one.
     /// Empty: all interfaces, IPv4 and IPv6.
     pub listen: Vec<SocketAddr>,
-    /// A relay for devices that cannot reach each other directly. `None`: nothing contacts the internet.
+    /// A relay used beside those of the active network's settings. `None`: only those.
     pub relay: Option<iroh::RelayUrl>,
+    /// Whether this device uses multicast DNS at all; a network's settings may still turn it off.
+    pub mdns: bool,
     /// A connection of its own to the device's database; the mesh owns the tables that begin with `mesh_`.
     pub database: rusqlite::Connection,
     /// What this device offers to members. Requests reach it with an [`Asker`] extension.
@@ -61,8 +64,12 @@ pub struct MeshSnapshot {
     pub active: Option<NetworkId>,
     /// Members of the active network, this device first, then by name.
     pub members: Vec<MemberInfo>,
-    /// Knocks that wait for a person, oldest first.
+    /// Knocks that wait for a person, oldest first; those that other members passed on included.
     pub knocks: Vec<KnockInfo>,
+    /// Devices that announce themselves on the local network, by name; members of the active network included.
+    pub nearby: Vec<NearbyInfo>,
+    /// The relays in use, in the order they were set.
+    pub relays: Vec<RelayInfo>,
 }
 
 impl MeshSnapshot {
@@ -89,6 +96,195 @@ pub struct NetworkInfo {
     pub members: u32,
     /// When it was founded.
     pub founded_at: i64,
+    /// How its devices find and reach each other.
+    pub settings: NetworkSettings,
+    /// Who ended this device's membership, and when; `None` while it is a member.
+    pub removed: Option<Removed>,
+}
+
+/// How this device's membership ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// Name of the member that removed it; `None` when this device left.
+    pub by: Option<DeviceName>,
+    /// When.
+    pub at: i64,
+}
+
+/// A device that announces itself on the local network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NearbyInfo {
+    /// The device.
+    pub device_id: DeviceId,
+    /// Its name as it says, cleaned; anybody can claim any name.
+    pub name: DeviceName,
+    /// The network it announces; `None` when it announces none.
+    pub network: Option<NearbyNetwork>,
+    /// When it was first seen in this run.
+    pub since: i64,
+}
+
+/// A network that a nearby device announces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NearbyNetwork {
+    /// Its id.
+    pub id: NetworkId,
+    /// Its name, as the device says.
+    pub name: NetworkName,
+}
+
+/// A relay and whether it can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayInfo {
+    /// Its URL.
+    pub url: String,
+    /// Whether it comes from this device's own options rather than from the network's settings.
+    pub own: bool,
+    /// Whether it answers now.
+    pub state: RelayState,
+    /// The state as a sentence.
+    pub reason: String,
+}
+
+/// Whether a relay can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelayState {
+    /// Connected: devices can reach this one through it.
+    Connected,
+    /// Known, not the one this device is connected to.
+    Standby,
+    /// Being reached.
+    Connecting,
+    /// It does not answer, or refused.
+    Failed,
+}
+
+/// Changes of a network's settings; what is `None` stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SettingsPatch {
+    /// See [`NetworkSettings::relays`].
+    pub relays: Option<Vec<String>>,
+    /// See [`NetworkSettings::lookup`]; `Some(None)` turns it off.
+    pub lookup: Option<Option<String>>,
+    /// See [`NetworkSettings::mdns`].
+    pub mdns: Option<bool>,
+    /// See [`NetworkSettings::announce`].
+    pub announce: Option<bool>,
+    /// See [`NetworkSettings::air_gapped`].
+    pub air_gapped: Option<bool>,
+}
+
+/// One governing decision: a record of the network, in words' raw material.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecisionInfo {
+    /// Id of the record, hexadecimal.
+    pub id: String,
+    /// When it was made, by its author's clock.
+    pub at: i64,
+    /// Who signed it.
+    pub author: DeviceId,
+    /// Its author's name, as last known.
+    pub author_name: Option<DeviceName>,
+    /// What was decided.
+    pub what: DecisionKind,
+    /// Why it does not count, as a sentence's part; `None` when it counts.
+    pub void: Option<String>,
+    /// For a removal: who has heard of it.
+    pub removal: Option<Removal>,
+}
+
+/// What a decision says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DecisionKind {
+    /// The network was founded under this name.
+    Founded(NetworkName),
+    /// A device was admitted.
+    Admitted {
+        /// Which.
+        device: DeviceId,
+        /// Its name, as approved.
+        name: DeviceName,
+        /// As what.
+        role: Role,
+        /// Whether by a pre-approved invite.
+        invited: bool,
+    },
+    /// A device was removed.
+    Removed {
+        /// Which.
+        device: DeviceId,
+        /// Its last name.
+        name: Option<DeviceName>,
+    },
+    /// The author left.
+    Left,
+    /// A role was given.
+    Role {
+        /// To whom.
+        device: DeviceId,
+        /// Its name.
+        name: Option<DeviceName>,
+        /// Which.
+        role: Role,
+    },
+    /// The network was renamed.
+    Renamed(NetworkName),
+    /// Who may admit was changed.
+    Kind(NetworkKind),
+    /// How devices reach each other was changed.
+    Settings(NetworkSettings),
+    /// A pre-approved invite was made.
+    Invited {
+        /// Its id.
+        invite: InviteId,
+        /// The role it gives.
+        role: Role,
+        /// How many devices it admits.
+        uses: u32,
+        /// When it ends.
+        expires_at: i64,
+    },
+    /// A pre-approved invite was revoked.
+    Revoked(InviteId),
+    /// The author signed two different records with one number: a lie, or a restored backup.
+    Equivocated {
+        /// The number.
+        seq: u64,
+    },
+    /// Something a later version knows.
+    Unknown(u16),
+}
+
+/// Who has heard of a removal, among the members that remain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// Members that have confirmed it: they have cut the device off.
+    pub acknowledged: Vec<DeviceId>,
+    /// Members that have not; they cut it off when they are met again.
+    pub waiting: Vec<DeviceId>,
+}
+
+/// What flows between this device and one linked member.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConnectionInfo {
+    /// The other device.
+    pub device_id: DeviceId,
+    /// How it is reached.
+    pub path: PathKind,
+    /// The remote address of the chosen path: `IP:PORT`, or the relay's URL.
+    pub address: String,
+    /// Round-trip time, in milliseconds.
+    pub rtt_ms: f64,
+    /// Since when.
+    pub since: i64,
+    /// Bytes sent on this connection so far.
+    pub sent_bytes: u64,
+    /// Bytes received on it so far.
+    pub received_bytes: u64,
+    /// Requests of the other device that run here now.
+    pub lending: u32,
+    /// Requests of this device that run there now.
+    pub borrowing: u32,
 }
 
 /// One member of the active network.
@@ -186,6 +382,8 @@ pub struct KnockInfo {
     pub at: i64,
     /// When it expires.
     pub expires_at: i64,
+    /// The member it was made at, which passed it on; `None` when it was made here.
+    pub via: Option<DeviceName>,
 }
 
 /// What an invite should be.
@@ -282,6 +480,8 @@ pub enum MeshEvent {
         device_name: DeviceName,
         /// How it ended.
         outcome: KnockOutcome,
+        /// Who decided; `None` when nobody did, or the knocking device itself.
+        decided_by: Option<DeviceName>,
     },
     /// A member's reachability changed.
     Device {
@@ -316,6 +516,26 @@ pub enum MeshEvent {
         /// Whose.
         device_id: DeviceId,
     },
+    /// A governing record took effect: roles, names, kind, settings, invites.
+    Decided(DecisionInfo),
+    /// The removed device of [`DecisionKind::Removed`] was cut off by one more member.
+    RemovalAcknowledged {
+        /// Who was removed.
+        device_id: DeviceId,
+        /// Who has confirmed it.
+        by: DeviceId,
+        /// That member's name.
+        by_name: DeviceName,
+    },
+    /// Somebody tried what they may not, and got nothing.
+    Refused {
+        /// Who, where it is known.
+        device_id: Option<DeviceId>,
+        /// Its name, if it is or was a member.
+        name: Option<DeviceName>,
+        /// What was tried, as a sentence.
+        what: String,
+    },
 }
 
 /// How a knock ended.
@@ -329,6 +549,32 @@ pub enum KnockOutcome {
     Withdrawn,
     /// Nobody answered in time.
     Expired,
+}
+
+/// Why a stage of reaching a device failed. Stable, for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProbeCause {
+    /// No address of it is known.
+    Unknown,
+    /// No multicast route: devices on the local network cannot be found.
+    MulticastMissing,
+    /// Nothing answers at its addresses.
+    NoRoute,
+    /// The relay refuses or does not answer.
+    RelayRefused,
+    /// Another network is active there.
+    WrongNetwork,
+    /// It does not count this device as a member.
+    NotAdmitted,
+    /// The versions do not fit.
+    VersionMismatch,
+    /// The clocks are far apart.
+    ClockOff,
+    /// It is reached only through a relay.
+    Relayed,
+    /// The invite is over.
+    InviteExpired,
 }
 
 /// Stages of reaching one device, for the doctor. A stage that could not be tried is `None`.
@@ -353,4 +599,6 @@ pub struct ProbeCheck {
     pub detail: String,
     /// What to do; `None` when it passed.
     pub fix: Option<String>,
+    /// Why, for programs; `None` when it passed.
+    pub cause: Option<ProbeCause>,
 }

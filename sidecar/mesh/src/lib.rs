@@ -22,8 +22,9 @@ mod roster;
 mod store;
 
 pub use crate::api::{
-    Asker, DenyKind, InviteInfo, InviteOptions, JoinStep, KnockInfo, KnockOutcome, LinkState, MemberInfo, MeshConfig,
-    MeshEvent, MeshSnapshot, NetworkInfo, PathKind, ProbeCheck, ProbeReport,
+    Asker, ConnectionInfo, DecisionInfo, DecisionKind, DenyKind, InviteInfo, InviteOptions, JoinStep, KnockInfo,
+    KnockOutcome, LinkState, MemberInfo, MeshConfig, MeshEvent, MeshSnapshot, NearbyInfo, NearbyNetwork, NetworkInfo,
+    PathKind, ProbeCause, ProbeCheck, ProbeReport, RelayInfo, RelayState, Removal, Removed, SettingsPatch,
 };
 pub use crate::error::{ErrorKind, MeshError};
 pub use crate::mesh::{JoinProgress, Mesh};
@@ -33,5 +34,6 @@ pub use crate::proto::invite::{Invite, InviteError};
 pub use crate::proto::knock::InviteProblem;
 pub use crate::proto::name::{DeviceName, NameError, NetworkName};
 pub use crate::proto::record::{NetworkKind, Role};
+pub use crate::proto::settings::{MAX_RELAYS, NetworkSettings, SettingsError};
 pub use hyper::body::Incoming;
 pub use iroh::RelayUrl;

@@ -16,8 +16,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::actor::{self, Command};
 use crate::api::{
-    DenyKind, InviteInfo, InviteOptions, JoinStep, LinkState, MemberInfo, MeshConfig, MeshEvent, MeshSnapshot,
-    NetworkInfo, PathKind, ProbeCheck, ProbeReport,
+    ConnectionInfo, DecisionInfo, DenyKind, InviteInfo, InviteOptions, JoinStep, LinkState, MemberInfo, MeshConfig,
+    MeshEvent, MeshSnapshot, NetworkInfo, PathKind, ProbeCheck, ProbeReport, Removal, SettingsPatch,
 };
 use crate::error::MeshError;
 use crate::net::http as streams;
@@ -106,6 +106,42 @@ impl Mesh {
         self.ask(|reply| Command::RenameNetwork { network, name, reply }).await
     }
 
+    /// Changes who may admit. Owners may.
+    pub async fn set_network_kind(&self, _network: NetworkId, _kind: NetworkKind) -> Result<NetworkInfo, MeshError> {
+        Err(MeshError::Stopped)
+    }
+
+    /// Changes how the devices of a network find and reach each other; takes effect at once, here and on every member.
+    /// Owners may.
+    pub async fn set_network_settings(
+        &self,
+        _network: NetworkId,
+        _patch: SettingsPatch,
+    ) -> Result<NetworkInfo, MeshError> {
+        Err(MeshError::Stopped)
+    }
+
+    /// The governing decisions of a saved network, newest first, those that do not count included.
+    pub async fn decisions(&self, _network: NetworkId) -> Result<Vec<DecisionInfo>, MeshError> {
+        Err(MeshError::Stopped)
+    }
+
+    /// Knocks at the network that a nearby device announces. The steps end with `Joined` or `Failed`.
+    pub async fn join_nearby(&self, _device: DeviceId) -> Result<JoinProgress, MeshError> {
+        Err(MeshError::Stopped)
+    }
+
+    /// What flows between this device and each linked member, now.
+    pub async fn connections(&self) -> Vec<ConnectionInfo> {
+        Vec::new()
+    }
+
+    /// Checks how far the network of an invite can be reached, before joining. Does not knock.
+    pub async fn probe_invite(&self, _invite: &Invite) -> ProbeReport {
+        let found = failed("Not looked at.", "Try to join.");
+        ProbeReport { found, reachable: None, direct: None, admitted: None }
+    }
+
     /// Makes an invite to the active network.
     pub async fn create_invite(&self, options: InviteOptions) -> Result<InviteInfo, MeshError> {
         self.ask(|reply| Command::CreateInvite { options, reply }).await
@@ -141,9 +177,11 @@ impl Mesh {
         self.inner.knocks.decide(knock, Decision::Deny { kind, reason }).await.map(|_| ())
     }
 
-    /// Removes a member from the active network and cuts its links at once.
-    pub async fn remove_device(&self, device: DeviceId) -> Result<(), MeshError> {
-        self.ask(|reply| Command::RemoveDevice { device, reply }).await
+    /// Removes a member from the active network and cuts its links at once. Tells who has confirmed it within a second;
+    /// the others do when they are met again.
+    pub async fn remove_device(&self, device: DeviceId) -> Result<Removal, MeshError> {
+        self.ask(|reply| Command::RemoveDevice { device, reply }).await?;
+        Ok(Removal::default())
     }
 
     /// Gives a member of the active network another role.
@@ -288,11 +326,11 @@ impl Mesh {
 }
 
 fn passed(detail: &str) -> ProbeCheck {
-    ProbeCheck { ok: true, detail: detail.to_owned(), fix: None }
+    ProbeCheck { ok: true, detail: detail.to_owned(), fix: None, cause: None }
 }
 
 fn failed(detail: &str, fix: &str) -> ProbeCheck {
-    ProbeCheck { ok: false, detail: detail.to_owned(), fix: Some(fix.to_owned()) }
+    ProbeCheck { ok: false, detail: detail.to_owned(), fix: Some(fix.to_owned()), cause: None }
 }
 
 /// The steps of one attempt to join. Dropping it withdraws the knock.

@@ -20,6 +20,7 @@ macro_rules! delegate {
     )+};
 }
 
+pub mod activity;
 pub mod chat;
 pub mod compute;
 pub mod conversation;

@@ -26,6 +26,20 @@ export const commands = {
 	networkForget: (network: string) => typedError<null, ControlError>(__TAURI_INVOKE("network_forget", { network })),
 	/**  Renames a network for all its members. */
 	networkRename: (network: string, name: string) => typedError<Network, ControlError>(__TAURI_INVOKE("network_rename", { network, name })),
+	/**  Changes who may admit. Owners may. */
+	networkKind: (network: string, kind: NetworkKind) => typedError<Network, ControlError>(__TAURI_INVOKE("network_kind", { network, kind })),
+	/**  Changes how the devices of a network find and reach each other, at once and for all members. Owners may. */
+	networkSettings: (network: string, patch: SettingsPatch) => typedError<Network, ControlError>(__TAURI_INVOKE("network_settings", { network, patch })),
+	/**  The governing decisions of a network, newest first; of the active one when `network` is not given. */
+	decisionList: (network: string | null) => typedError<Decision[], ControlError>(__TAURI_INVOKE("decision_list", { network })),
+	/**  Devices that announce themselves on the local network. */
+	nearbyList: () => typedError<NearbyDevice[], ControlError>(__TAURI_INVOKE("nearby_list")),
+	/**  Starts joining the network that a nearby device announces; follow it as a join. */
+	nearbyJoin: (device: string) => typedError<string, ControlError>(__TAURI_INVOKE("nearby_join", { device })),
+	/**  The relays in use. */
+	relayList: () => typedError<Relay[], ControlError>(__TAURI_INVOKE("relay_list")),
+	/**  What happened, newest first. */
+	activityList: (filter: ActivityFilter) => typedError<ActivityEntry[], ControlError>(__TAURI_INVOKE("activity_list", { filter })),
 	/**  Makes an invite to the active network. */
 	inviteCreate: (options: InviteOptions) => typedError<Invite, ControlError>(__TAURI_INVOKE("invite_create", { options })),
 	/**  The invites of the active network that still work. */
@@ -46,12 +60,14 @@ export const commands = {
 	deviceList: () => typedError<DeviceSummary[], ControlError>(__TAURI_INVOKE("device_list")),
 	/**  One member. */
 	deviceShow: (device: string) => typedError<DeviceSummary, ControlError>(__TAURI_INVOKE("device_show", { device })),
-	/**  Removes a member. */
-	deviceRemove: (device: string) => typedError<null, ControlError>(__TAURI_INVOKE("device_remove", { device })),
+	/**  Removes a member, and tells who has confirmed it within a second. */
+	deviceRemove: (device: string) => typedError<Removal, ControlError>(__TAURI_INVOKE("device_remove", { device })),
 	/**  Changes a member's role. */
 	deviceRole: (device: string, role: Role) => typedError<DeviceSummary, ControlError>(__TAURI_INVOKE("device_role", { device, role })),
 	/**  Renames this device. */
 	deviceName: (name: string) => typedError<DeviceSummary, ControlError>(__TAURI_INVOKE("device_name", { name })),
+	/**  What flows between this device and each linked member, now. */
+	connectionList: () => typedError<Connection[], ControlError>(__TAURI_INVOKE("connection_list")),
 	/**  Sets this device's lending policy on the active network. */
 	acceptingSet: (accepting: Accepting) => typedError<Accepting, ControlError>(__TAURI_INVOKE("accepting_set", { accepting })),
 	/**  Local compute backends. */
@@ -115,6 +131,57 @@ export type Accepting =
 "limited" | 
 /**  Serves nobody else now. */
 "busy";
+
+/**  One thing that happened. */
+export type ActivityEntry = {
+	/**  Its number; rises with time. */
+	id: number,
+	/**  When. */
+	at: number,
+	/**  Id of the network it happened in; `null` when it concerns none. */
+	network_id: string | null,
+	/**  What it is about. */
+	kind: ActivityKind,
+	/**  The device it is about. */
+	device_id: string | null,
+	/**  Its name at that time. */
+	device_name: string | null,
+	/**  What happened and why, as a sentence. Never holds prompts, answers or secrets. */
+	text: string,
+};
+
+/**  Which activities to list. */
+export type ActivityFilter = {
+	/**  Only these kinds; all when empty. */
+	kinds?: ActivityKind[],
+	/**  Only those about this device. */
+	device?: string | null,
+	/**  Only those whose sentence or device name contains this text, whatever its case. */
+	search?: string | null,
+	/**  Only those at or after this time. */
+	since?: number | null,
+	/**  Only those with a smaller number: the next page. */
+	before?: number | null,
+	/**  How many at most; 100 when not given, 1000 at most. */
+	limit?: number | null,
+};
+
+/**  What an activity is about. */
+export type ActivityKind = 
+/**  Devices that knocked, and what became of it. */
+"knock" | 
+/**  Devices that were admitted, removed, left, renamed, or given a role. */
+"member" | 
+/**  Networks founded, joined, switched, renamed, left, and their settings. */
+"network" | 
+/**  Invites made, used up and revoked. */
+"invite" | 
+/**  Devices that came and went. */
+"connection" | 
+/**  Requests lent and borrowed: who, which model, how long. Never text. */
+"lending" | 
+/**  What was refused: strangers, forged or back-dated records, floods. */
+"security";
 
 /**  How an answer was made. */
 export type AnswerDetails = {
@@ -216,6 +283,30 @@ export type ChatRequest = {
 	replace_from: string | null,
 };
 
+/**  What flows between this device and one linked member. */
+export type Connection = {
+	/**  The other device. */
+	device_id: string,
+	/**  Its name. */
+	device_name: string,
+	/**  How it is reached. */
+	path: PathKind,
+	/**  The remote end of the chosen path: `IP:PORT`, or the relay's URL. */
+	address: string,
+	/**  Round-trip time. */
+	rtt_ms: number | null,
+	/**  Since when. */
+	since: number,
+	/**  Bytes sent on this connection so far. */
+	sent_bytes: number,
+	/**  Bytes received on it so far. */
+	received_bytes: number,
+	/**  Its requests that run here now. */
+	lending: number,
+	/**  Requests of this device that run there now. */
+	borrowing: number,
+};
+
 /**  An error at the control boundary. */
 export type ControlError = {
 	/**  Stable reason, for programs. */
@@ -247,6 +338,59 @@ export type ConversationSummary = {
 	/**  Answer that is being written into it now; follow it with `answer_events`. */
 	answering: string | null,
 };
+
+/**  One governing decision: what was decided, by whom, and whether it counts. */
+export type Decision = {
+	/**  Id of the signed record. */
+	id: string,
+	/**  When it was made, by its author's clock. */
+	at: number,
+	/**  Who signed it. */
+	author_id: string,
+	/**  That device's name; its short id where the name is not known. */
+	author: string,
+	/**  What kind of decision it is. */
+	kind: DecisionKind,
+	/**  The device it is about. */
+	subject_id: string | null,
+	/**  What was decided, as a sentence. */
+	text: string,
+	/**  Whether it counts. */
+	counts: boolean,
+	/**  Why it does not count, as a sentence. */
+	why_not: string | null,
+	/**  For a removal: names of members that have confirmed it. */
+	acknowledged: string[],
+	/**  For a removal: names of members that have not been met since. */
+	waiting: string[],
+};
+
+/**  What a decision is about. */
+export type DecisionKind = 
+/**  The network was founded. */
+"founded" | 
+/**  A device was admitted. */
+"admitted" | 
+/**  A device was removed. */
+"removed" | 
+/**  A device left. */
+"left" | 
+/**  A role was given. */
+"role" | 
+/**  The network was renamed. */
+"renamed" | 
+/**  Who may admit was changed. */
+"kind" | 
+/**  How devices reach each other was changed. */
+"settings" | 
+/**  A pre-approved invite was made. */
+"invited" | 
+/**  A pre-approved invite was revoked. */
+"revoked" | 
+/**  A device signed two different records with one number: a lie, or a restored backup. */
+"equivocated" | 
+/**  Something a later version knows. */
+"unknown";
 
 /**  Why a person turned a knock down. */
 export type DenyKind = 
@@ -296,6 +440,35 @@ export type DeviceSummary = {
 	last_seen: number | null,
 };
 
+/**  Why a check failed. Stable: screens and scripts decide by it. */
+export type DoctorCause = 
+/**  No address of the device is known. */
+"unknown" | 
+/**  No multicast route: devices on the local network cannot be found. */
+"multicast_missing" | 
+/**  Nothing answers at its addresses. */
+"no_route" | 
+/**  The relay refuses or does not answer. */
+"relay_refused" | 
+/**  It is reached only through a relay. */
+"relayed" | 
+/**  Another network is active there. */
+"wrong_network" | 
+/**  It does not count this device as a member. */
+"not_admitted" | 
+/**  The versions do not fit: one side is too old. */
+"version_too_old" | 
+/**  The clocks are far apart. */
+"clock_off" | 
+/**  The invite is over. */
+"invite_expired" | 
+/**  No engine runs, so there is nothing to answer with. */
+"engine_down" | 
+/**  No model is offered. */
+"no_model" | 
+/**  No network is active here. */
+"no_network";
+
 /**  One check. */
 export type DoctorCheck = {
 	/**  Stable name, for example `reachable`. */
@@ -306,12 +479,16 @@ export type DoctorCheck = {
 	detail: string,
 	/**  What to do; `null` when it passed. */
 	fix: string | null,
+	/**  Why, for programs; `null` when it passed or the cause has no name. */
+	cause: DoctorCause | null,
 };
 
 /**  What the doctor found. */
 export type DoctorReport = {
 	/**  The checks, in order; a check that could not run because an earlier one failed is left out. */
 	checks: DoctorCheck[],
+	/**  The whole report as text, with keys, addresses and names masked: safe to paste into a bug report. */
+	report: string,
 };
 
 /**  A local compute backend. */
@@ -468,7 +645,17 @@ id: string;
 /**  Name of the device that knocked. */
 device_name: string; 
 /**  `approved`, `denied`, `expired` or `withdrawn`. */
-outcome: string } | 
+outcome: string; 
+/**  Name of the device where it was decided; `null` when nobody decided. */
+decided_by: string | null } | 
+/**  Devices nearby, or what they announce, changed. */
+{ event: "nearby_changed" } | 
+/**  Relays or their state changed. */
+{ event: "relays_changed" } | 
+/**  A governing decision was made, or a removal was acknowledged. */
+{ event: "decisions_changed" } | 
+/**  Something was added to the activities. */
+{ event: "activity_changed" } | 
 /**  The daemon is about to end. */
 { event: "stopping" };
 
@@ -503,6 +690,8 @@ export type Invite = {
 	expires_at: number,
 	/**  Admissions left; `null` for one that only finds the network. */
 	uses_left: number | null,
+	/**  Name of the member that made it; `null` when this device did. */
+	by: string | null,
 	/**  Whether it was revoked. */
 	revoked: boolean,
 };
@@ -534,7 +723,9 @@ device_name: string } |
 /**  Six characters that must equal those on the other screen. */
 code: string; 
 /**  When it will expire. */
-expires_at: number } | 
+expires_at: number; 
+/**  Why a pre-approved invite did not admit at once, as a sentence. */
+invite: string | null } | 
 /**  This device is a member and the network is active. */
 { event: "joined"; 
 /**  Name of the network. */
@@ -572,6 +763,8 @@ export type Knock = {
 	at: number,
 	/**  When it will expire. */
 	expires_at: number,
+	/**  Name of the member it was made at, which passed it on; `null` when it was made here. */
+	via: string | null,
 };
 
 /**  One message. */
@@ -625,6 +818,22 @@ export type ModelState =
 /**  Could not be loaded. */
 "failed";
 
+/**  A device that announces itself on the local network. */
+export type NearbyDevice = {
+	/**  The device's id. */
+	device_id: string,
+	/**  Its name as it says, cleaned; anybody can claim any name. */
+	device_name: string,
+	/**  Id of the network it announces; `null` when it announces none. */
+	network_id: string | null,
+	/**  Name of that network, as it says. */
+	network: string | null,
+	/**  Whether it is a member of the active network here. */
+	member: boolean,
+	/**  When it was first seen since this daemon started. */
+	since: number,
+};
+
 /**  One saved network. */
 export type Network = {
 	/**  BLAKE3 of the signed genesis record, hexadecimal. */
@@ -641,6 +850,10 @@ export type Network = {
 	members: number,
 	/**  When it was founded. */
 	founded_at: number,
+	/**  How its devices find and reach each other. */
+	settings: NetworkSettings,
+	/**  How this device's membership ended, as a sentence; `null` while it is a member. */
+	ended: string | null,
 };
 
 /**  Who may admit new devices. */
@@ -649,6 +862,20 @@ export type NetworkKind =
 "open" | 
 /**  Owners and managers may. */
 "closed";
+
+/**  How the devices of a network find and reach each other. Owners set it for all members. */
+export type NetworkSettings = {
+	/**  Relays for devices that cannot reach each other directly, most preferred first. At most 8 `http(s)` URLs. */
+	relays: string[],
+	/**  A pkarr server where members publish and look up each other's addresses; `null`: nothing is published. */
+	lookup: string | null,
+	/**  Whether members find each other by multicast DNS on the local network. */
+	mdns: boolean,
+	/**  Whether members announce the network on the local network, so that devices nearby can knock. */
+	announce: boolean,
+	/**  One switch that overrules relays and lookup: nothing beyond the local network is contacted. */
+	air_gapped: boolean,
+};
 
 /**  How a device is reached. */
 export type PathKind = 
@@ -674,6 +901,41 @@ export type Phase =
 /**  Other members exist and none can be reached, or something here is broken; the reason says what. */
 "trouble";
 
+/**  A relay and whether it can be used. */
+export type Relay = {
+	/**  Its URL. */
+	url: string,
+	/**  Whether it comes from this device's own options rather than from the network's settings. */
+	own: boolean,
+	/**  Whether it can be used now. */
+	state: RelayState,
+	/**  The state as a sentence. */
+	reason: string,
+};
+
+/**  Whether a relay can be used. */
+export type RelayState = 
+/**  Connected: devices can reach this one through it. */
+"connected" | 
+/**  Known, and not the one this device is connected to. */
+"standby" | 
+/**  Being reached. */
+"connecting" | 
+/**  It does not answer, or refused. */
+"failed";
+
+/**  Who has heard of a removal, among the members that remain. */
+export type Removal = {
+	/**  The device that was removed. */
+	device_id: string,
+	/**  Its name. */
+	device_name: string,
+	/**  Names of members that have cut it off. */
+	acknowledged: string[],
+	/**  Names of members that are away; they cut it off as soon as they are met again. */
+	waiting: string[],
+};
+
 /**  Role inside a network. */
 export type Role = 
 /**  May do everything, set roles included. The founder starts as owner. */
@@ -682,6 +944,20 @@ export type Role =
 "manager" | 
 /**  May use what the network shares. */
 "member";
+
+/**  Changes of a network's settings; what is not given stays as it is. */
+export type SettingsPatch = {
+	/**  The new list of relays. */
+	relays?: string[] | null,
+	/**  The new lookup server; an empty text turns it off. */
+	lookup?: string | null,
+	/**  Whether to use multicast DNS. */
+	mdns?: boolean | null,
+	/**  Whether to announce the network nearby. */
+	announce?: boolean | null,
+	/**  Whether to stay within the local network. */
+	air_gapped?: boolean | null,
+};
 
 /**  Where the shell is with the daemon. */
 export type ShellPhase = 

@@ -40,6 +40,31 @@ pub struct DeviceSummary {
     pub last_seen: Option<i64>,
 }
 
+/// What flows between this device and one linked member.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+pub struct Connection {
+    /// The other device.
+    pub device_id: DeviceId,
+    /// Its name.
+    pub device_name: String,
+    /// How it is reached.
+    pub path: PathKind,
+    /// The remote end of the chosen path: `IP:PORT`, or the relay's URL.
+    pub address: String,
+    /// Round-trip time.
+    pub rtt_ms: f64,
+    /// Since when.
+    pub since: i64,
+    /// Bytes sent on this connection so far.
+    pub sent_bytes: u64,
+    /// Bytes received on it so far.
+    pub received_bytes: u64,
+    /// Its requests that run here now.
+    pub lending: u32,
+    /// Requests of this device that run there now.
+    pub borrowing: u32,
+}
+
 /// Role inside a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 #[serde(rename_all = "snake_case")]

@@ -66,7 +66,17 @@ pub enum Event {
         device_name: String,
         /// `approved`, `denied`, `expired` or `withdrawn`.
         outcome: String,
+        /// Name of the device where it was decided; `null` when nobody decided.
+        decided_by: Option<String>,
     },
+    /// Devices nearby, or what they announce, changed.
+    NearbyChanged,
+    /// Relays or their state changed.
+    RelaysChanged,
+    /// A governing decision was made, or a removal was acknowledged.
+    DecisionsChanged,
+    /// Something was added to the activities.
+    ActivityChanged,
     /// The daemon is about to end.
     Stopping,
 }

@@ -1,5 +1,6 @@
 //! The plain data of the contract, one file per area.
 
+mod activity;
 mod chat;
 mod compute;
 mod conversation;
@@ -9,6 +10,7 @@ mod event;
 mod network;
 mod status;
 
+pub use activity::*;
 pub use chat::*;
 pub use compute::*;
 pub use conversation::*;

@@ -1,7 +1,7 @@
 //! Members of the active network, this device's name, its lending policy.
 
 use myownmesh_control::error::{ControlError, ErrorCode};
-use myownmesh_control::types::{Accepting, DeviceSummary, Event, Role};
+use myownmesh_control::types::{Accepting, DeviceSummary, Event, Removal, Role};
 use myownmesh_mesh::{DeviceId, DeviceName, MeshError};
 
 use super::networks;
@@ -17,10 +17,12 @@ pub(super) fn show(daemon: &Daemon, device: &str) -> Result<DeviceSummary, Contr
     summary(daemon, daemon.find_device(device)?)
 }
 
-pub(super) async fn remove(daemon: &Daemon, device: &str) -> Result<(), ControlError> {
+pub(super) async fn remove(daemon: &Daemon, device: &str) -> Result<Removal, ControlError> {
     networks::active(&daemon.picture())?;
     let id = daemon.find_device(device)?;
-    daemon.mesh.remove_device(id).await.or_control()
+    let device_name = summary(daemon, id)?.name;
+    daemon.mesh.remove_device(id).await.or_control()?;
+    Ok(Removal { device_id: id.to_string(), device_name, acknowledged: Vec::new(), waiting: Vec::new() })
 }
 
 pub(super) async fn set_role(daemon: &Daemon, device: &str, role: Role) -> Result<DeviceSummary, ControlError> {

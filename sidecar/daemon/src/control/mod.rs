@@ -18,8 +18,9 @@ use jsonrpsee::core::{SubscriptionResult, async_trait};
 use myownmesh_control::api::ControlApiServer;
 use myownmesh_control::error::ControlError;
 use myownmesh_control::types::{
-    Accepting, ChatRequest, Conversation, ConversationSummary, DenyKind, DeviceSummary, DoctorReport, Engine,
-    EngineSpec, Invite, InviteOptions, Knock, Model, Network, NetworkKind, Role, Status,
+    Accepting, ActivityEntry, ActivityFilter, ChatRequest, Connection, Conversation, ConversationSummary, Decision,
+    DenyKind, DeviceSummary, DoctorReport, Engine, EngineSpec, Invite, InviteOptions, Knock, Model, NearbyDevice,
+    Network, NetworkKind, Relay, Removal, Role, SettingsPatch, Status,
 };
 
 use crate::daemon::Daemon;
@@ -81,6 +82,38 @@ impl ControlApiServer for Control {
         networks::rename(&self.daemon, &network, &name).await
     }
 
+    async fn network_kind(&self, _network: String, _kind: NetworkKind) -> Result<Network, ControlError> {
+        Err(unbuilt())
+    }
+
+    async fn network_settings(&self, _network: String, _patch: SettingsPatch) -> Result<Network, ControlError> {
+        Err(unbuilt())
+    }
+
+    async fn decision_list(&self, _network: Option<String>) -> Result<Vec<Decision>, ControlError> {
+        Err(unbuilt())
+    }
+
+    async fn nearby_list(&self) -> Result<Vec<NearbyDevice>, ControlError> {
+        Err(unbuilt())
+    }
+
+    async fn nearby_join(&self, _device: String) -> Result<String, ControlError> {
+        Err(unbuilt())
+    }
+
+    async fn relay_list(&self) -> Result<Vec<Relay>, ControlError> {
+        Err(unbuilt())
+    }
+
+    async fn connection_list(&self) -> Result<Vec<Connection>, ControlError> {
+        Err(unbuilt())
+    }
+
+    async fn activity_list(&self, _filter: ActivityFilter) -> Result<Vec<ActivityEntry>, ControlError> {
+        Err(unbuilt())
+    }
+
     async fn invite_create(&self, options: InviteOptions) -> Result<Invite, ControlError> {
         invites::create(&self.daemon, options).await
     }
@@ -130,7 +163,7 @@ impl ControlApiServer for Control {
         devices::show(&self.daemon, &device)
     }
 
-    async fn device_remove(&self, device: String) -> Result<(), ControlError> {
+    async fn device_remove(&self, device: String) -> Result<Removal, ControlError> {
         devices::remove(&self.daemon, &device).await
     }
 
@@ -206,4 +239,8 @@ impl ControlApiServer for Control {
     async fn doctor(&self, device: Option<String>) -> Result<DoctorReport, ControlError> {
         doctor::examine(&self.daemon, device.as_deref()).await
     }
+}
+
+fn unbuilt() -> ControlError {
+    ControlError::new(myownmesh_control::error::ErrorCode::Internal, "This daemon cannot do that yet.")
 }

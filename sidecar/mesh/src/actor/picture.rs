@@ -44,6 +44,8 @@ impl Actor {
             active: self.active.as_ref().map(super::super::ledger::Ledger::network),
             members: self.active.as_ref().map_or_else(Vec::new, |ledger| self.members(ledger.membership())),
             knocks: self.waiting.borrow().to_vec(),
+            nearby: Vec::new(),
+            relays: Vec::new(),
         };
         self.snapshot.send_if_modified(|published| {
             let changed = **published != snapshot;
@@ -71,6 +73,8 @@ impl Actor {
             role: membership.role(self.me),
             members: u32::try_from(membership.members.len()).unwrap_or(u32::MAX),
             founded_at: membership.founded_at(),
+            settings: membership.settings.clone(),
+            removed: None,
         }
     }
 

@@ -154,6 +154,8 @@ fn blank(me: DeviceId, name: &DeviceName, endpoint: &Endpoint) -> MeshSnapshot {
         active: None,
         members: Vec::new(),
         knocks: Vec::new(),
+        nearby: Vec::new(),
+        relays: Vec::new(),
     }
 }
 

@@ -20,6 +20,7 @@ async fn device(name: &str, seed: u8) -> (Mesh, TempDir) {
         app_version: "0.1.0".to_owned(),
         listen: vec!["127.0.0.1:0".parse().expect("an address")],
         relay: None,
+        mdns: false,
         database: rusqlite::Connection::open(home.path().join("mesh.db")).expect("a database"),
         service: axum::Router::new().route("/hi", get(|| async { "hi" })),
     };

@@ -310,7 +310,7 @@ impl Actor {
         // A pre-approved knock was never shown.
         if let Some(info) = shown {
             self.publish();
-            let ended = MeshEvent::KnockEnded { id: knock, device_name: info.device_name, outcome };
+            let ended = MeshEvent::KnockEnded { id: knock, device_name: info.device_name, outcome, decided_by: None };
             let _ = self.setup.events.send(ended);
         }
     }
@@ -327,6 +327,7 @@ impl Actor {
             code: knock.code,
             at: knock.at,
             expires_at: knock.expires_at,
+            via: None,
         }
     }
 

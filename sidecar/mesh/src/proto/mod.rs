@@ -15,6 +15,7 @@ pub mod limits;
 pub mod name;
 pub mod reconcile;
 pub mod record;
+pub mod settings;
 pub mod welcome;
 
 /// Milliseconds since the Unix epoch.

@@ -21,6 +21,7 @@ use super::{
     ids::{DeviceId, InviteId, NetworkId, RecordId},
     invite::InviteKey,
     name::{DeviceName, NetworkName, is_clean_text},
+    settings::NetworkSettings,
 };
 
 /// Most bytes a record may have, signature included.
@@ -217,6 +218,8 @@ pub enum Body {
     RevokeInvite(RevokeInvite),
     /// Sets who may admit (kind 10).
     Policy(Policy),
+    /// Sets how devices find and reach each other (kind 11).
+    Settings(NetworkSettings),
     /// Something that a later version knows.
     Unknown {
         /// Its kind number, above [`Body::LAST_KNOWN`].
@@ -228,7 +231,7 @@ pub enum Body {
 
 impl Body {
     /// The highest kind number this version knows.
-    pub const LAST_KNOWN: u16 = 10;
+    pub const LAST_KNOWN: u16 = 11;
 
     /// Its kind number on the wire.
     pub fn kind(&self) -> u16 {
@@ -243,6 +246,7 @@ impl Body {
             Self::Invite(_) => 8,
             Self::RevokeInvite(_) => 9,
             Self::Policy(_) => 10,
+            Self::Settings(_) => 11,
             Self::Unknown { kind, .. } => *kind,
         }
     }
@@ -259,6 +263,7 @@ impl Body {
             Self::Invite(body) => encode(body),
             Self::RevokeInvite(body) => encode(body),
             Self::Policy(body) => encode(body),
+            Self::Settings(body) => encode(body),
             Self::Unknown { payload, .. } => payload.clone(),
         }
     }
@@ -277,6 +282,7 @@ impl Body {
             8 => Self::Invite(decode_exact(payload)?),
             9 => Self::RevokeInvite(decode_exact(payload)?),
             10 => Self::Policy(decode_exact(payload)?),
+            11 => Self::Settings(decode_exact(payload)?),
             kind => Self::Unknown { kind, payload: payload.to_vec() },
         };
         body.check()?;
@@ -300,6 +306,7 @@ impl Body {
                 let needed = policy.kind == NetworkKind::Closed || policy.honours.is_empty();
                 ensure(ascending && needed, "the list of honoured records")
             }
+            Self::Settings(settings) => ensure(settings.check().is_ok(), "the network's settings"),
             Self::Unknown { kind, .. } => ensure(*kind > Self::LAST_KNOWN, "the kind"),
             Self::Remove(_) | Self::Role(_) | Self::Rename(_) | Self::Leave | Self::RevokeInvite(_) => Ok(()),
         }

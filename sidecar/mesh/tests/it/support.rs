@@ -119,6 +119,7 @@ pub(crate) fn config(name: &str, seed: u8, home: &Path, service: Router) -> Mesh
         app_version: "0.1.0".to_owned(),
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         relay: None,
+        mdns: false,
         database,
         service,
     }

@@ -21,6 +21,7 @@ use super::{
     ids::{DeviceId, InviteId, NetworkId, RecordId},
     name::{DeviceName, NetworkName},
     record::{InviteGrant, NetworkKind, Record, Role, Via},
+    settings::NetworkSettings,
 };
 
 /// A member of the network.
@@ -125,6 +126,8 @@ pub struct Membership {
     pub name: NetworkName,
     /// Who may admit.
     pub kind: NetworkKind,
+    /// How its devices find and reach each other.
+    pub settings: NetworkSettings,
     /// Who founded it.
     pub founder: DeviceId,
     /// When.

@@ -6,6 +6,7 @@ use super::{Former, InviteState, Member, Membership, Void};
 use crate::proto::{
     ids::DeviceId,
     record::{Admit, Body, Genesis, InviteGrant, Record, Remove, Role, SetRole, Via},
+    settings::NetworkSettings,
 };
 
 impl Membership {
@@ -25,6 +26,7 @@ impl Membership {
             network: record.network(),
             name: genesis.name.clone(),
             kind: genesis.kind,
+            settings: NetworkSettings::default(),
             founder,
             founded_at: record.hlc(),
             members: BTreeMap::from([(founder, member)]),
@@ -66,6 +68,10 @@ impl Membership {
             Body::Policy(policy) => {
                 ensure(self.may_govern(author))?;
                 self.kind = policy.kind;
+            }
+            Body::Settings(settings) => {
+                ensure(self.may_govern(author))?;
+                self.settings = settings.clone();
             }
             Body::DeviceInfo(info) => {
                 if let Some(member) = self.members.get_mut(&author) {
