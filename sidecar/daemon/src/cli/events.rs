@@ -55,7 +55,14 @@ fn sentence(event: &Event) -> String {
         Event::Knock { knock } => {
             format!("{} ({}) knocks with the code {}.", knock.device_name, knock.os, knock.code)
         }
-        Event::KnockEnded { device_name, outcome, .. } => format!("The knock of {device_name} was {outcome}."),
+        Event::KnockEnded { device_name, outcome, decided_by, .. } => {
+            let by = decided_by.as_ref().map_or_else(String::new, |name| format!(" by {name}"));
+            format!("The knock of {device_name} was {outcome}{by}.")
+        }
+        Event::NearbyChanged => "Devices nearby changed.".to_owned(),
+        Event::RelaysChanged => "Relays changed.".to_owned(),
+        Event::DecisionsChanged => "Decisions changed.".to_owned(),
+        Event::ActivityChanged => "Something was added to the activities.".to_owned(),
         Event::Stopping => "The daemon is ending.".to_owned(),
     };
     printable(&text).replace('\n', " ")
