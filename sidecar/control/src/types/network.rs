@@ -43,6 +43,12 @@ pub struct NetworkSettings {
     pub air_gapped: bool,
 }
 
+impl Default for NetworkSettings {
+    fn default() -> Self {
+        Self { relays: Vec::new(), lookup: None, mdns: true, announce: false, air_gapped: false }
+    }
+}
+
 /// Changes of a network's settings; what is not given stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Type)]
 #[serde(default)]

@@ -37,9 +37,10 @@ mod tests {
             ok,
             detail: "Seen.".to_owned(),
             fix: fix.map(str::to_owned),
+            cause: None,
         };
-        let report =
-            DoctorReport { checks: vec![check("found", true, None), check("reachable", false, Some("Wake it."))] };
+        let checks = vec![check("found", true, None), check("reachable", false, Some("Wake it."))];
+        let report = DoctorReport { checks, report: String::new() };
         assert_eq!(describe(Output::new(true), &report), "ok    found: Seen.\nFAIL  reachable: Seen.\n      Wake it.");
     }
 }

@@ -102,6 +102,8 @@ mod tests {
             kind: NetworkKind::Open,
             members: 3,
             founded_at: 0,
+            settings: myownmesh_control::types::NetworkSettings::default(),
+            ended: None,
         };
         let lab = Network { name: "Lab".to_owned(), active: false, role: None, members: 12, ..home.clone() };
         assert_eq!(
