@@ -2,14 +2,23 @@
 //!
 //! A killed process says nothing, and QUIC's own time-out has to be long enough for a phone that changes networks. While
 //! we work for somebody we therefore send a tiny datagram with every beat, which the other side's transport acknowledges
-//! without its program doing anything. When no packet of any kind comes for [`SILENCE`], or for several times the longest
-//! gap this connection has shown of late, whoever asked is taken for gone and the work for it ends. The connection itself
-//! stays: should the device come back, it only has to ask again.
+//! without its program doing anything. There are two ways to be taken for gone:
+//!
+//! - **The door is shut.** A dead process has no socket, and its system says so to whoever sends there ("port
+//!   unreachable", RFC 1122 section 4.1.3.1). QUIC's shared socket cannot hear that, a connected one can: after a few
+//!   beats without an answer a [`Door`] of our own asks. This needs no guess about how steady the connection is.
+//! - **Silence**, where nobody answers for the dead: no packet of any kind for [`SILENCE`], or for several times the
+//!   longest gap this connection has shown of late.
+//!
+//! Then the work for it ends. The connection itself stays: should the device come back, it only has to ask again.
 
+use std::io::{Error, ErrorKind};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use bytes::Bytes;
-use iroh::endpoint::Connection;
+use iroh::TransportAddr;
+use iroh::endpoint::{Connection, Path};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 /// Time between two beats.
@@ -26,12 +35,15 @@ const UNANSWERED: u32 = 3;
 const FADE: f64 = 0.998;
 /// Without a beat for this long there was no work, or this device slept.
 const REST: Duration = Duration::from_secs(1);
+/// Too short for any packet of QUIC, so that a living endpoint drops it unread.
+const KNOCK: [u8; 1] = [0];
 
 /// The beats of one connection.
 #[derive(Debug)]
 pub(crate) struct Pulse {
     beats: Interval,
     hearing: Hearing,
+    door: Option<Door>,
 }
 
 impl Pulse {
@@ -39,7 +51,7 @@ impl Pulse {
     pub(crate) fn new() -> Self {
         let mut beats = interval(BEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { beats, hearing: Hearing::new(Instant::now()) }
+        Self { beats, hearing: Hearing::new(Instant::now()), door: None }
     }
 
     /// Waits for the next beat. Called only while there is work; the pulse rests otherwise.
@@ -47,13 +59,67 @@ impl Pulse {
         self.beats.tick().await;
     }
 
-    /// Asks the other side for a sign of life, and tells whether it has been silent for too long.
+    /// Asks the other side for a sign of life, and tells whether it is gone.
     pub(crate) fn is_lost(&mut self, connection: &Connection) -> bool {
         // Where datagrams are refused, other traffic has to do; a closed connection ends the work by itself.
         let _ = connection.send_datagram(Bytes::new());
-        let round_trip = connection.paths().iter().find(iroh::endpoint::Path::is_selected).map(|path| path.rtt());
+        let paths = connection.paths();
+        let path = paths.iter().find(Path::is_selected);
+        let round_trip = path.as_ref().map(Path::rtt).unwrap_or_default();
+        let remote = match path.as_ref().map(Path::remote_addr) {
+            Some(TransportAddr::Ip(remote)) => Some(*remote),
+            _ => None,
+        };
+        if self.door.as_ref().map(|door| door.remote) != remote {
+            self.door = remote.and_then(|remote| Door::at(remote).ok());
+        }
+        let shut = self.door.as_mut().is_some_and(Door::is_shut);
         let heard = connection.stats().udp_rx.datagrams;
-        self.hearing.listen(heard, round_trip.unwrap_or_default(), Instant::now())
+        let lost = self.hearing.listen(heard, round_trip, shut, Instant::now());
+        if let Some(door) = self.door.as_mut().filter(|_| self.hearing.knocks()) {
+            door.knock();
+        }
+        lost
+    }
+}
+
+/// Asks the other side's system whether anybody has the port open.
+#[derive(Debug)]
+struct Door {
+    remote: SocketAddr,
+    socket: UdpSocket,
+    shut: bool,
+}
+
+impl Door {
+    fn at(remote: SocketAddr) -> Result<Self, Error> {
+        let any: SocketAddr =
+            if remote.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
+        let socket = UdpSocket::bind(any)?;
+        socket.set_nonblocking(true)?;
+        // Only a connected socket is told what became of its datagrams.
+        socket.connect(remote)?;
+        Ok(Self { remote, socket, shut: false })
+    }
+
+    /// Sends a datagram that nobody reads; the answer shows in [`Door::is_shut`].
+    fn knock(&mut self) {
+        if let Err(error) = self.socket.send(&KNOCK) {
+            self.note(&error);
+        }
+    }
+
+    /// Whether the other side's system has said since the last look that nobody is there.
+    fn is_shut(&mut self) -> bool {
+        let mut nothing = [0; 1];
+        if let Err(error) = self.socket.recv(&mut nothing) {
+            self.note(&error);
+        }
+        std::mem::take(&mut self.shut)
+    }
+
+    fn note(&mut self, error: &Error) {
+        self.shut |= matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset);
     }
 }
 
@@ -70,15 +136,42 @@ struct Hearing {
     last_beat: Instant,
     /// The longest recent time without a packet.
     gap: Duration,
+    /// How far a shut door is believed.
+    door: Belief,
+}
+
+/// How far a shut door is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Belief {
+    /// Nothing is known yet: knock once while the other side is alive.
+    Untried,
+    /// That knock is on its way.
+    Asked,
+    /// It is open while the other side is alive.
+    Sound,
+    /// It was shut while the other side was alive: a firewall answers, not the device.
+    Unsound,
 }
 
 impl Hearing {
     fn new(now: Instant) -> Self {
-        Self { heard: 0, since: now, unanswered: 0, last_beat: now, gap: BEAT }
+        Self { heard: 0, since: now, unanswered: 0, last_beat: now, gap: BEAT, door: Belief::Untried }
     }
 
-    /// Takes note of the number of packets received; tells whether the silence is too long.
-    fn listen(&mut self, heard: u64, round_trip: Duration, now: Instant) -> bool {
+    /// Whether the door is knocked at in this beat.
+    fn knocks(&mut self) -> bool {
+        match self.door {
+            Belief::Untried => {
+                self.door = Belief::Asked;
+                true
+            }
+            Belief::Asked | Belief::Sound => self.unanswered > 0,
+            Belief::Unsound => false,
+        }
+    }
+
+    /// Takes note of the number of packets received and of a shut door; tells whether the other side is gone.
+    fn listen(&mut self, heard: u64, round_trip: Duration, shut: bool, now: Instant) -> bool {
         // After a rest nothing is known about the other side.
         let rested = now - self.last_beat > REST;
         self.last_beat = now;
@@ -90,11 +183,19 @@ impl Hearing {
             self.heard = heard;
             self.since = now;
             self.unanswered = 0;
+            self.door = match self.door {
+                _ if shut => Belief::Unsound,
+                Belief::Asked if !rested => Belief::Sound,
+                belief => belief,
+            };
             return false;
         }
         self.unanswered += 1;
+        if self.unanswered < UNANSWERED {
+            return false;
+        }
         let limit = SILENCE.max(PATIENCE * self.gap).min(LONGEST_SILENCE) + PATIENCE * round_trip;
-        self.unanswered >= UNANSWERED && silent >= limit
+        silent >= limit || (shut && self.door != Belief::Unsound)
     }
 }
 
@@ -106,7 +207,7 @@ mod tests {
     fn lost_at(packets: impl Fn(u32) -> u64, round_trip: Duration, beats: u32) -> Option<u32> {
         let start = Instant::now();
         let mut hearing = Hearing::new(start);
-        (1..=beats).find(|&beat| hearing.listen(packets(beat), round_trip, start + beat * BEAT))
+        (1..=beats).find(|&beat| hearing.listen(packets(beat), round_trip, false, start + beat * BEAT))
     }
 
     #[test]
@@ -134,7 +235,7 @@ mod tests {
     fn even_the_shakiest_is_lost_in_the_end() {
         let start = Instant::now();
         let mut hearing = Hearing { gap: Duration::from_secs(60), ..Hearing::new(start) };
-        let beat = (1..200).find(|&beat| hearing.listen(0, Duration::ZERO, start + beat * BEAT));
+        let beat = (1..200).find(|&beat| hearing.listen(0, Duration::ZERO, false, start + beat * BEAT));
         assert_eq!(beat.map(|beat| beat * BEAT), Some(LONGEST_SILENCE));
     }
 
@@ -142,21 +243,59 @@ mod tests {
     fn a_rest_is_no_silence() {
         let start = Instant::now();
         let mut hearing = Hearing::new(start);
-        assert!(!hearing.listen(7, Duration::ZERO, start + BEAT));
+        assert!(!hearing.listen(7, Duration::ZERO, false, start + BEAT));
         let later = start + Duration::from_secs(60);
-        assert!(!hearing.listen(7, Duration::ZERO, later));
-        assert!((1..7).all(|beat| !hearing.listen(7, Duration::ZERO, later + beat * BEAT)));
-        assert!(hearing.listen(7, Duration::ZERO, later + 7 * BEAT));
+        assert!(!hearing.listen(7, Duration::ZERO, false, later));
+        assert!((1..7).all(|beat| !hearing.listen(7, Duration::ZERO, false, later + beat * BEAT)));
+        assert!(hearing.listen(7, Duration::ZERO, false, later + 7 * BEAT));
     }
 
     #[test]
     fn waiting_for_our_own_turn_is_no_silence() {
         let start = Instant::now();
         let mut hearing = Hearing::new(start);
-        assert!(!hearing.listen(7, Duration::ZERO, start + BEAT));
+        assert!(!hearing.listen(7, Duration::ZERO, false, start + BEAT));
         // The process stood still for 800 ms; what came meanwhile has not been read yet.
         let late = start + BEAT + Duration::from_millis(800);
-        assert!(!hearing.listen(7, Duration::ZERO, late));
-        assert!(!hearing.listen(8, Duration::ZERO, late + BEAT));
+        assert!(!hearing.listen(7, Duration::ZERO, false, late));
+        assert!(!hearing.listen(8, Duration::ZERO, false, late + BEAT));
+    }
+
+    #[test]
+    fn a_shut_door_ends_the_wait_on_any_connection() {
+        let start = Instant::now();
+        let mut hearing = Hearing::new(start);
+        // Shaky: silence alone would be given four seconds.
+        hearing.gap = Duration::from_secs(60);
+        for beat in 1..=4 {
+            assert!(!hearing.listen(beat, Duration::ZERO, false, start + u32::try_from(beat).expect("few") * BEAT));
+        }
+        let lost = (5..100).find(|&beat| hearing.listen(4, Duration::ZERO, true, start + beat * BEAT)).expect("lost");
+        assert_eq!(lost - 4, UNANSWERED);
+    }
+
+    #[test]
+    fn a_firewall_that_says_no_for_a_living_device_is_not_believed() {
+        let start = Instant::now();
+        let mut hearing = Hearing::new(start);
+        assert!(!hearing.listen(1, Duration::ZERO, false, start + BEAT) && hearing.knocks());
+        assert!(!hearing.listen(2, Duration::ZERO, true, start + 2 * BEAT));
+        assert!(!hearing.knocks());
+        // A gap of 300 ms, and the firewall still says no.
+        assert!((3..9).all(|beat| !hearing.listen(2, Duration::ZERO, true, start + beat * BEAT)));
+    }
+
+    #[test]
+    fn the_system_tells_a_closed_port_from_an_open_one() {
+        for host in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(living) = UdpSocket::bind(host) else { continue };
+            let mut door = Door::at(living.local_addr().expect("bound")).expect("a door");
+            door.knock();
+            assert!(!door.is_shut());
+            drop(living);
+            door.knock();
+            assert!(door.is_shut(), "{host}");
+            assert!(!door.is_shut(), "told once");
+        }
     }
 }
