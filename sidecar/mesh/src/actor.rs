@@ -32,13 +32,13 @@ use crate::error::MeshError;
 use crate::ledger::Ledger;
 use crate::mesh::JoinProgress;
 use crate::net::hello::Places;
+use crate::net::join::Target;
 use crate::net::knock::Knocks;
 use crate::net::links::{LinkTable, Links};
 use crate::net::sync::{CardPush, Push};
 use crate::proto::Millis;
 use crate::proto::hlc::Clock;
 use crate::proto::ids::{DeviceId, InviteId, NetworkId, RecordId};
-use crate::proto::invite::Invite;
 use crate::proto::knock::{Admission, Bundle, PendingKnock};
 use crate::proto::name::{DeviceName, NetworkName};
 use crate::proto::reconcile::{RecordSet, Refused};
@@ -91,8 +91,9 @@ pub(crate) enum Command {
         invite: InviteId,
         reply: Reply<()>,
     },
+    /// Knock at a network.
     Join {
-        invite: Box<Invite>,
+        target: Box<Target>,
         reply: Reply<JoinProgress>,
     },
     RemoveDevice {
@@ -268,8 +269,8 @@ impl Actor {
                 let done = self.revoke_invite(invite).await;
                 self.publish_then(reply, done);
             }
-            Command::Join { invite, reply } => {
-                let done = self.join(*invite).await;
+            Command::Join { target, reply } => {
+                let done = self.join(*target).await;
                 self.publish_then(reply, done);
             }
             Command::RemoveDevice { device, reply } => {

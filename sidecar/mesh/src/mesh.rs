@@ -21,6 +21,7 @@ use crate::api::{
 };
 use crate::error::MeshError;
 use crate::net::http as streams;
+use crate::net::join::Target;
 use crate::net::knock::Knocks;
 use crate::net::link::OpenError;
 use crate::net::links::{LinkTable, Links};
@@ -159,7 +160,8 @@ impl Mesh {
 
     /// Knocks at the network of `invite`. The steps end with `Joined` or `Failed`.
     pub async fn join(&self, invite: Invite) -> Result<JoinProgress, MeshError> {
-        self.ask(|reply| Command::Join { invite: Box::new(invite), reply }).await
+        let target = Box::new(Target::Invite(Box::new(invite)));
+        self.ask(|reply| Command::Join { target, reply }).await
     }
 
     /// Admits the device that knocks, if `code`, when given, is the code of the knock.

@@ -12,10 +12,9 @@ use crate::error::MeshError;
 use crate::ledger::Ledger;
 use crate::mesh::JoinProgress;
 use crate::net::hello::Places;
-use crate::net::join::{self, Knocker};
+use crate::net::join::{self, Knocker, Target};
 use crate::net::sync::CardPush;
 use crate::proto::ids::{DeviceId, NetworkId};
-use crate::proto::invite::Invite;
 use crate::proto::knock::{Admission, PeerAddress};
 use crate::proto::name::NetworkName;
 use crate::proto::record::{Body, DeviceInfo, Genesis, NetworkKind, Record, Rename};
@@ -149,18 +148,17 @@ impl Actor {
         DeviceInfo { name: self.name.clone(), os: self.os.clone() }
     }
 
-    /// Begins to knock at the network of `invite`.
-    pub(super) async fn join(&mut self, invite: Invite) -> Result<JoinProgress, MeshError> {
-        invite.check_current(now_ms())?;
-        let payload = invite.payload();
-        if payload.inviter == self.me {
+    /// Begins to knock at a network.
+    pub(super) async fn join(&mut self, target: Target) -> Result<JoinProgress, MeshError> {
+        target.check_current()?;
+        if target.doors().iter().all(|(device, _)| *device == self.me) {
             return Err(MeshError::InvalidInvite(
                 "This invite was made on this very device. Open it on the device that should join.".to_owned(),
             ));
         }
         let (steps, receiver) = mpsc::channel(STEPS);
         let cancel = CancellationToken::new();
-        let network = payload.network;
+        let network = target.network();
         if self.saved.get(&network).is_some_and(|info| info.role.is_some()) {
             let network = self.use_network(network).await?;
             // The channel was made a moment ago and has room.
@@ -173,7 +171,7 @@ impl Actor {
             name: self.name.clone(),
             os: self.os.clone(),
             app_version: self.app_version.clone(),
-            invite,
+            target,
             steps,
             cancel: cancel.clone(),
             mesh: self.inbox.clone(),

@@ -1,10 +1,15 @@
-//! The other side of the door: drives [`Guest`](crate::proto::knock::Guest) from an invite to membership.
+//! The other side of the door: drives [`Guest`](crate::proto::knock::Guest) from an invite, or from a device found
+//! nearby, to membership.
+//!
+//! An invite can name several devices of its network. All are dialled, its maker first; whoever answers first is knocked
+//! at. One that has another network active, or nobody there who may admit, is passed over for the next.
 
 use std::time::Duration;
 
 use iroh::Endpoint;
 use iroh::endpoint::Connection;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::close::CloseCode;
@@ -18,19 +23,78 @@ use crate::api::{JoinStep, NetworkInfo};
 use crate::clock::now_ms;
 use crate::error::MeshError;
 use crate::proto::code::Nonce;
-use crate::proto::ids::DeviceId;
-use crate::proto::invite::{Invite, Payload};
+use crate::proto::ids::{DeviceId, NetworkId};
+use crate::proto::invite::Invite;
 use crate::proto::knock::message::{HELLO_LIMIT, HOST_LIMIT};
 use crate::proto::knock::{
-    Admission, DenyKind, Guest, GuestEffect, GuestEvent, GuestOutcome, GuestSetup, HostFrame, KNOCK_ALPN,
+    Admission, DenyKind, Guest, GuestEffect, GuestEvent, GuestFrame, GuestOutcome, GuestSetup, HostFrame, KNOCK_ALPN,
 };
-use crate::proto::name::DeviceName;
+use crate::proto::name::{DeviceName, NetworkName};
 
-/// How often the inviter is tried, and for how long each time.
+/// How often the devices of a network are tried, and for how long each time.
 const TRIES: u32 = 3;
 const TRY_TIMEOUT: Duration = Duration::from_secs(4);
 /// Pause between tries.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long the maker of an invite is ahead of the next device it names, and that one of the next.
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// What is knocked at.
+#[derive(Debug)]
+pub(crate) enum Target {
+    /// The network of an invite.
+    Invite(Box<Invite>),
+    /// A network that a device announces nearby; without an invite a person always decides.
+    Nearby {
+        /// The device to knock at.
+        device: DeviceId,
+        /// Where it is.
+        places: Places,
+        /// The network it announces.
+        network: NetworkId,
+        /// That network's name as it says.
+        name: NetworkName,
+    },
+}
+
+impl Target {
+    /// The network to join.
+    pub(crate) fn network(&self) -> NetworkId {
+        match self {
+            Self::Invite(invite) => invite.payload().network,
+            Self::Nearby { network, .. } => *network,
+        }
+    }
+
+    /// Its name, as the invite or the announcement says.
+    pub(crate) fn name(&self) -> &NetworkName {
+        match self {
+            Self::Invite(invite) => &invite.payload().name,
+            Self::Nearby { name, .. } => name,
+        }
+    }
+
+    /// The devices to knock at, the most promising first.
+    pub(crate) fn doors(&self) -> Vec<(DeviceId, Places)> {
+        match self {
+            Self::Invite(invite) => {
+                let payload = invite.payload();
+                let places = Places::new(payload.addresses.iter().copied(), payload.relays.first().cloned());
+                vec![(payload.inviter, places)]
+            }
+            Self::Nearby { device, places, .. } => vec![(*device, places.clone())],
+        }
+    }
+
+    /// Fails for an invite that can no longer do what it is for. A pre-approved one that is out of date still finds the
+    /// network: it falls back to a knock.
+    pub(crate) fn check_current(&self) -> Result<(), MeshError> {
+        match self {
+            Self::Invite(invite) if !invite.is_approved() => Ok(invite.check_current(now_ms())?),
+            _ => Ok(()),
+        }
+    }
+}
 
 /// Who knocks, with what, and whom it tells.
 pub(crate) struct Knocker {
@@ -39,7 +103,7 @@ pub(crate) struct Knocker {
     pub(crate) name: DeviceName,
     pub(crate) os: String,
     pub(crate) app_version: String,
-    pub(crate) invite: Invite,
+    pub(crate) target: Target,
     pub(crate) steps: mpsc::Sender<JoinStep>,
     pub(crate) cancel: CancellationToken,
     pub(crate) mesh: mpsc::Sender<Command>,
@@ -59,63 +123,115 @@ pub(crate) async fn run(knocker: Knocker) {
 
 impl Knocker {
     async fn join(&self) -> Result<NetworkInfo, MeshError> {
-        let payload = self.invite.payload();
-        self.tell(JoinStep::Finding { network: payload.name.clone() }).await;
-        let admission = tokio::select! {
-            biased;
-            () = self.cancel.cancelled() => return Err(MeshError::Cancelled),
-            connection = self.find(payload) => self.knock(payload, connection?).await?,
-        };
+        self.tell(JoinStep::Finding { network: self.target.name().clone() }).await;
+        let admission = self.ask_around().await?;
         let (reply, answer) = oneshot::channel();
         let adopt = Command::Adopt { admission: Box::new(admission), reply };
         self.mesh.send(adopt).await.map_err(|_| MeshError::Stopped)?;
         answer.await.map_err(|_| MeshError::Stopped)?
     }
 
-    /// Connects to the device that made the invite.
-    async fn find(&self, payload: &Payload) -> Result<Connection, MeshError> {
-        let places = Places::new(payload.addresses.iter().copied(), payload.relays.first().cloned());
+    /// Knocks at one device after the other until one of them takes the knock.
+    async fn ask_around(&self) -> Result<Admission, MeshError> {
+        let mut doors = self.target.doors();
+        doors.retain(|(device, _)| *device != self.me);
+        let tried: Vec<String> = doors.iter().map(|(_, places)| places.to_string()).collect();
+        // The first is the inviter's own answer, which tells most.
+        let mut why = None;
+        while !doors.is_empty() {
+            let found = tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return Err(MeshError::Cancelled),
+                found = self.find(&mut doors, &mut why) => found,
+            };
+            let Some((device, connection)) = found else { break };
+            doors.retain(|(other, _)| *other != device);
+            let (outcome, shown) = self.knock(device, connection).await;
+            let passed_over = !shown
+                && matches!(
+                    outcome,
+                    GuestOutcome::Lost
+                        | GuestOutcome::Denied { kind: DenyKind::WrongNetwork | DenyKind::CannotAdmit, .. }
+                );
+            match judge(outcome) {
+                Ok(admission) => return Ok(admission),
+                Err(error) if !passed_over => return Err(error),
+                Err(error) => drop(why.get_or_insert(error)),
+            }
+        }
+        Err(why.unwrap_or_else(|| MeshError::NobodyAnswered { addresses: tried.join(", ") }))
+    }
+
+    /// The first of `doors` that answers. Those that refuse are taken out, and say `why`.
+    async fn find(
+        &self,
+        doors: &mut Vec<(DeviceId, Places)>,
+        why: &mut Option<MeshError>,
+    ) -> Option<(DeviceId, Connection)> {
         for attempt in 0..TRIES {
             if attempt > 0 {
                 tokio::time::sleep(PAUSE).await;
             }
-            match links::connect(&self.endpoint, payload.inviter, &places, KNOCK_ALPN, TRY_TIMEOUT).await {
-                Ok(connection) => return Ok(connection),
-                Err(WelcomeError { reason, refused: true }) => {
-                    return Err(MeshError::Unreachable(format!(
-                        "The device that made the invite turned the connection away. {reason} Try again later."
-                    )));
+            let mut dials = JoinSet::new();
+            for (delay, (device, places)) in (0..).map(|nth| HEAD_START * nth).zip(doors.iter().cloned()) {
+                let endpoint = self.endpoint.clone();
+                dials.spawn(async move {
+                    tokio::time::sleep(delay).await;
+                    (device, links::connect(&endpoint, device, &places, KNOCK_ALPN, TRY_TIMEOUT).await)
+                });
+            }
+            while let Some(dialled) = dials.join_next().await {
+                match dialled {
+                    Ok((device, Ok(connection))) => return Some((device, connection)),
+                    Ok((device, Err(WelcomeError { reason, refused: true, .. }))) => {
+                        doors.retain(|(other, _)| *other != device);
+                        why.get_or_insert_with(|| {
+                            MeshError::Unreachable(format!(
+                                "The device turned the connection away. {reason} Try again later."
+                            ))
+                        });
+                    }
+                    Ok((device, Err(WelcomeError { reason, .. }))) => {
+                        tracing::info!(attempt, device = %device.short(), reason, "a device does not answer");
+                    }
+                    Err(error) => tracing::error!(%error, "a dial failed"),
                 }
-                Err(WelcomeError { reason, .. }) => tracing::info!(attempt, reason, "the inviter does not answer"),
             }
         }
-        Err(MeshError::NobodyAnswered { addresses: places.to_string() })
+        None
     }
 
-    async fn knock(&self, payload: &Payload, connection: Connection) -> Result<Admission, MeshError> {
+    /// Knocks at one device. Tells the outcome, and whether the knock came as far as a screen.
+    async fn knock(&self, host: DeviceId, connection: Connection) -> (GuestOutcome, bool) {
+        let (invite, secret) = match &self.target {
+            Target::Invite(invite) => (Some(invite.payload().id), invite.payload().secret),
+            Target::Nearby { .. } => (None, None),
+        };
         let setup = GuestSetup {
             me: self.me,
             name: self.name.clone(),
             os: self.os.clone(),
             app_version: self.app_version.clone(),
             addresses: endpoint::own_places(&self.endpoint).addresses().to_vec(),
-            host: payload.inviter,
-            network: payload.network,
-            invite: Some(payload.id),
-            secret: payload.secret,
+            host,
+            network: self.target.network(),
+            invite,
+            secret,
             nonce: Nonce(rand::random()),
         };
         let (guest, hello) = Guest::start(setup, now_ms());
-        let outcome = self.converse(guest, hello, &connection).await;
+        let mut shown = false;
+        let outcome = self.converse(guest, hello, &connection, &mut shown).await;
         CloseCode::Done.close(&connection);
-        judge(outcome)
+        (outcome, shown)
     }
 
     async fn converse(
         &self,
         mut guest: Guest,
-        hello: crate::proto::knock::GuestFrame,
+        hello: GuestFrame,
         connection: &Connection,
+        shown: &mut bool,
     ) -> GuestOutcome {
         let Ok((mut send, recv)) = connection.open_bi().await else { return GuestOutcome::Lost };
         if wire::write(&mut send, &hello, HELLO_LIMIT).await.is_err() {
@@ -148,6 +264,7 @@ impl Knocker {
                         }
                     }
                     GuestEffect::Knocking { code, expires_at, invite, .. } => {
+                        *shown = true;
                         self.tell(JoinStep::Knocking { code, expires_at, invite }).await;
                     }
                     GuestEffect::Done(outcome) => {
@@ -185,10 +302,10 @@ fn judge(outcome: GuestOutcome) -> Result<Admission, MeshError> {
         GuestOutcome::Denied { kind: DenyKind::Denied, reason } => MeshError::Denied { reason },
         GuestOutcome::Denied { kind: DenyKind::CodesDiffer, .. } => MeshError::CodesDiffer,
         GuestOutcome::Denied { kind: DenyKind::WrongNetwork, .. } => MeshError::InvalidInvite(
-            "The device that made this invite does not have that network active now. Ask its owner to switch to it, or for a new invite.".to_owned(),
+            "The other device does not have that network active now. Ask its owner to switch to it, or for a new invite.".to_owned(),
         ),
         GuestOutcome::Denied { kind: DenyKind::CannotAdmit, reason } => MeshError::NotAllowed(
-            reason.unwrap_or_else(|| "The device that made this invite may not admit others. Ask an owner of the network for an invite.".to_owned()),
+            reason.unwrap_or_else(|| "The other device may not admit others, and nobody who may is connected to it. Ask an owner of the network for an invite, or try again later.".to_owned()),
         ),
         GuestOutcome::Denied { kind: DenyKind::Version, .. } => MeshError::VersionMismatch,
         GuestOutcome::Denied { kind: DenyKind::Protocol, .. } => {
