@@ -35,6 +35,7 @@ use crate::net::hello::Places;
 use crate::net::join::Target;
 use crate::net::knock::Knocks;
 use crate::net::links::{LinkTable, Links};
+use crate::net::refusals::Refusals;
 use crate::net::sync::{CardPush, Push};
 use crate::proto::Millis;
 use crate::proto::hlc::Clock;
@@ -209,6 +210,7 @@ struct Actor {
     roster: watch::Sender<Arc<Roster>>,
     snapshot: watch::Sender<Arc<MeshSnapshot>>,
     events: broadcast::Sender<MeshEvent>,
+    refusals: Refusals,
     inbox: mpsc::Sender<Command>,
     commands: mpsc::Receiver<Command>,
     tasks: JoinSet<()>,

@@ -11,6 +11,7 @@ use crate::clock::now_ms;
 use crate::error::MeshError;
 use crate::net::endpoint;
 use crate::net::hello::Places;
+use crate::net::refusals::Attempt;
 use crate::net::sync::{Push, pack};
 use crate::proto::fold::{Membership, Void};
 use crate::proto::ids::{DeviceId, InviteId, NetworkId};
@@ -57,6 +58,11 @@ impl Actor {
         let Some(ledger) = &mut self.active else { return };
         let before = ledger.add(added);
         let after = ledger.membership().clone();
+        for (record, void) in added.iter().filter_map(|record| Some((record, after.void.get(&record.id())?))) {
+            if let Some(attempt) = Attempt::of_void(*void) {
+                self.refusals.tell(record.author(), attempt);
+            }
+        }
         let network = after.network;
         let known: BTreeSet<DeviceId> = after.members.keys().copied().filter(|device| *device != self.me).collect();
         let push = Push { records: added.iter().map(|record| record.as_bytes().to_vec()).collect(), peers };

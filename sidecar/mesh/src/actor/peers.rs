@@ -13,6 +13,7 @@ use crate::clock::now_ms;
 use crate::error::MeshError;
 use crate::net::hello::Places;
 use crate::net::link::Link;
+use crate::net::refusals::Attempt;
 use crate::net::sync::{self, BATCH_BYTES, BATCH_IDS, CARD, CardPush, MAX_CARD, Push, RECORDS, pack};
 use crate::proto::ids::{DeviceId, NetworkId, RecordId};
 use crate::proto::knock::PeerAddress;
@@ -132,7 +133,9 @@ impl Actor {
                 // Understood once this device is updated; it is offered again then.
                 Err(RecordError::NewerVersion(_)) => {}
                 Err(error) => {
-                    tracing::warn!(from = %from.short(), %error, "refused a record");
+                    if let Some(attempt) = Attempt::of_record(&error) {
+                        self.refusals.tell(from, attempt);
+                    }
                     return Err(MeshError::Protocol(error.to_string()));
                 }
             }
@@ -140,7 +143,8 @@ impl Actor {
         fresh.retain(|record| match self.clock.observe(record.hlc(), now) {
             Ok(()) => true,
             Err(error) => {
-                tracing::warn!(author = %record.author().short(), %error, "refused a record for now");
+                tracing::debug!(author = %record.author().short(), %error, "refused a record for now");
+                self.refusals.tell(record.author(), Attempt::FutureRecord);
                 self.refused.add(record.id());
                 false
             }

@@ -17,6 +17,7 @@ use crate::error::MeshError;
 use crate::mesh::Inner;
 use crate::net::knock::Knocks;
 use crate::net::links::Links;
+use crate::net::refusals::Refusals;
 use crate::net::serve::Gate;
 use crate::net::{accept, endpoint, knock, links, routes};
 use crate::proto::hlc::Clock;
@@ -43,16 +44,18 @@ pub(crate) async fn start(config: MeshConfig) -> Result<Inner, MeshError> {
     let last = last_listen(&store, active, me)?;
     let (roster, roster_watch) = watch::channel(Arc::new(Roster::default()));
     let (listen, relay) = (config.listen, config.relay);
-    let endpoint = endpoint::bind(config.secret, &listen, &last, relay.as_ref(), roster_watch.clone()).await?;
-
-    let (inbox, commands) = mpsc::channel(INBOX);
     let (events, _) = broadcast::channel(EVENTS);
     let stops = Stops::default();
+    let (refusals, refusals_run) = Refusals::start(roster_watch.clone(), events.clone(), stops.actor.clone());
+    let door = endpoint::MembersOnly::new(roster_watch.clone(), refusals.clone());
+    let endpoint = endpoint::bind(config.secret, &listen, &last, relay.as_ref(), door).await?;
+
+    let (inbox, commands) = mpsc::channel(INBOX);
     let router = routes::routes(inbox.clone()).merge(config.service);
     let (links, links_run) = Links::start(links::Setup {
         endpoint: endpoint.clone(),
         roster: roster_watch.clone(),
-        gate: Gate::new(roster_watch.clone(), router),
+        gate: Gate::new(roster_watch.clone(), router, refusals.clone()),
         name: config.device_name.clone(),
         app_version: config.app_version.clone(),
         stop: stops.links.clone(),
@@ -63,6 +66,7 @@ pub(crate) async fn start(config: MeshConfig) -> Result<Inner, MeshError> {
         roster: roster_watch.clone(),
         mesh: inbox.clone(),
         events: events.clone(),
+        refusals: refusals.clone(),
         stop: stops.knocks.clone(),
     });
     let empty = blank(me, &config.device_name, &endpoint);
@@ -90,6 +94,7 @@ pub(crate) async fn start(config: MeshConfig) -> Result<Inner, MeshError> {
         roster,
         snapshot,
         events: events.clone(),
+        refusals,
         inbox: inbox.clone(),
         commands,
         tasks: JoinSet::new(),
@@ -108,7 +113,8 @@ pub(crate) async fn start(config: MeshConfig) -> Result<Inner, MeshError> {
         (stops.accept, tokio::spawn(accept)),
         (stops.knocks, knocks_task),
         (stops.links, links_task),
-        (stops.actor, tokio::spawn(actor.run())),
+        (stops.actor.clone(), tokio::spawn(actor.run())),
+        (stops.actor, tokio::spawn(refusals_run)),
     ];
     let (stop, stopped) = (CancellationToken::new(), CancellationToken::new());
     tokio::spawn(stop_in_order(stop.clone(), order, endpoint, stopped.clone()));
@@ -128,7 +134,7 @@ pub(crate) async fn start(config: MeshConfig) -> Result<Inner, MeshError> {
 /// Waits to be asked, then ends every task and waits for it, one after the other, and closes the sockets.
 async fn stop_in_order(
     asked: CancellationToken,
-    order: [(CancellationToken, JoinHandle<()>); 4],
+    order: [(CancellationToken, JoinHandle<()>); 5],
     endpoint: Endpoint,
     stopped: CancellationToken,
 ) {

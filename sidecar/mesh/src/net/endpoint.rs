@@ -12,6 +12,7 @@ use iroh::{Endpoint, EndpointAddr, RelayConfig, RelayMap, RelayMode, RelayUrl, S
 
 use super::close::CloseCode;
 use super::hello::Places;
+use super::refusals::{Attempt, Refusals};
 use crate::error::MeshError;
 use crate::proto::ids::DeviceId;
 use crate::proto::knock::KNOCK_ALPN;
@@ -32,8 +33,18 @@ const REUSE_TRIES: u32 = 8;
 const REUSE_PAUSE: Duration = Duration::from_millis(50);
 
 /// Refuses whoever is not in the roster on [`MESH_ALPN`], right after the handshake.
-#[derive(Debug)]
-struct MembersOnly(RosterWatch);
+#[derive(Debug, Clone)]
+pub(crate) struct MembersOnly {
+    roster: RosterWatch,
+    refusals: Refusals,
+}
+
+impl MembersOnly {
+    /// Lets in who is in `roster`, and tells `refusals` of everybody else.
+    pub(crate) fn new(roster: RosterWatch, refusals: Refusals) -> Self {
+        Self { roster, refusals }
+    }
+}
 
 impl EndpointHooks for MembersOnly {
     async fn after_handshake<'a>(&'a self, connection: &'a Connection) -> AfterHandshakeOutcome {
@@ -41,10 +52,10 @@ impl EndpointHooks for MembersOnly {
             return AfterHandshakeOutcome::Accept;
         }
         let device = DeviceId::from(connection.remote_id());
-        if connection.alpn() == MESH_ALPN && self.0.borrow().members.contains_key(&device) {
+        if connection.alpn() == MESH_ALPN && self.roster.borrow().members.contains_key(&device) {
             return AfterHandshakeOutcome::Accept;
         }
-        tracing::info!(device = %device.short(), "refused a stranger");
+        self.refusals.tell(device, Attempt::NotMember);
         let code = CloseCode::NotMember;
         AfterHandshakeOutcome::Reject { error_code: code.code(), reason: code.text().as_bytes().to_vec() }
     }
@@ -57,13 +68,13 @@ pub(crate) async fn bind(
     listen: &[SocketAddr],
     last: &[SocketAddr],
     relay: Option<&RelayUrl>,
-    roster: RosterWatch,
+    door: MembersOnly,
 ) -> Result<Endpoint, MeshError> {
     let listen = if listen.is_empty() { any_interface() } else { listen.to_vec() };
     let reuse = with_last_ports(&listen, last);
     if reuse != listen {
         for _ in 0..REUSE_TRIES {
-            match bind_at(secret, &reuse, relay, roster.clone()).await {
+            match bind_at(secret, &reuse, relay, door.clone()).await {
                 Ok(endpoint) => return Ok(endpoint),
                 // A run that ended a moment ago may not have let go of its sockets yet.
                 Err(MeshError::PortInUse(_)) => tokio::time::sleep(REUSE_PAUSE).await,
@@ -72,14 +83,14 @@ pub(crate) async fn bind(
         }
         tracing::info!("the ports of the last run are taken; taking free ones");
     }
-    bind_at(secret, &listen, relay, roster).await
+    bind_at(secret, &listen, relay, door).await
 }
 
 async fn bind_at(
     secret: [u8; 32],
     listen: &[SocketAddr],
     relay: Option<&RelayUrl>,
-    roster: RosterWatch,
+    door: MembersOnly,
 ) -> Result<Endpoint, MeshError> {
     let relay_mode = relay.map_or(RelayMode::Disabled, |url| {
         RelayMode::Custom(RelayMap::from_iter([RelayConfig::new(url.clone(), None)]))
@@ -90,7 +101,7 @@ async fn bind_at(
         .relay_mode(relay_mode)
         .portmapper_config(PortmapperConfig::Disabled)
         .transport_config(transport())
-        .hooks(MembersOnly(roster))
+        .hooks(door)
         .clear_ip_transports();
     for addr in listen {
         builder = builder.bind_addr(*addr).map_err(|_| {

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::close::CloseCode;
+use super::refusals::{Attempt, Refusals};
 use super::wire::{self, FrameReader, WireError};
 use crate::actor::{Admitted, Command};
 use crate::api::{KnockInfo, KnockOutcome, MemberInfo, MeshEvent};
@@ -24,7 +25,8 @@ use crate::proto::fold::Membership;
 use crate::proto::ids::{DeviceId, KnockId};
 use crate::proto::knock::message::{GUEST_LIMIT, HELLO_LIMIT, HOST_LIMIT};
 use crate::proto::knock::{
-    Bundle, ConnId, Decision, EndReason, GuestFrame, Host, HostEffect, HostEvent, HostFrame, HostLimits, HostSetup,
+    Bundle, ConnId, Decision, DenyKind, EndReason, GuestFrame, Host, HostEffect, HostEvent, HostFrame, HostLimits,
+    HostSetup,
 };
 use crate::proto::name::DeviceName;
 use crate::roster::{Roster, RosterWatch};
@@ -58,6 +60,7 @@ pub(crate) struct Setup {
     pub(crate) roster: RosterWatch,
     pub(crate) mesh: mpsc::Sender<Command>,
     pub(crate) events: broadcast::Sender<MeshEvent>,
+    pub(crate) refusals: Refusals,
     pub(crate) stop: CancellationToken,
 }
 
@@ -117,6 +120,7 @@ impl Knocks {
 
 /// One connection, as the actor sees it.
 struct Guest {
+    device: DeviceId,
     address: Option<IpAddr>,
     outbox: mpsc::Sender<HostFrame>,
 }
@@ -207,8 +211,8 @@ impl Actor {
         let conn = ConnId(self.next);
         let device = DeviceId::from(connection.remote_id());
         let (outbox, frames) = mpsc::channel(OUTBOX);
-        self.guests.insert(conn, Guest { address, outbox });
-        self.talks.spawn(talk(conn, connection, frames, self.inbox.clone()));
+        self.guests.insert(conn, Guest { device, address, outbox });
+        self.talks.spawn(talk(conn, connection, frames, self.inbox.clone(), self.setup.refusals.clone()));
         self.drive(HostEvent::Connected { conn, device, address, nonce: Nonce(rand::random()) });
     }
 
@@ -239,6 +243,13 @@ impl Actor {
 
     fn drive_with(&mut self, event: HostEvent, membership: &Membership) {
         let effects = self.host.handle(event, now_ms(), membership);
+        for effect in &effects {
+            if let HostEffect::Send { conn, frame } = effect
+                && let (Some(attempt), Some(guest)) = (attempt(frame), self.guests.get(conn))
+            {
+                self.setup.refusals.tell(guest.device, attempt);
+            }
+        }
         self.carry_out(effects);
     }
 
@@ -348,6 +359,16 @@ impl Actor {
     }
 }
 
+/// What it was that this frame refuses; `None` where a person said no.
+fn attempt(frame: &HostFrame) -> Option<Attempt> {
+    match frame {
+        HostFrame::Denied { kind: DenyKind::Protocol, .. } => Some(Attempt::KnockFault),
+        HostFrame::Denied { kind: DenyKind::WrongNetwork, .. } => Some(Attempt::KnockElsewhere),
+        HostFrame::Busy { .. } => Some(Attempt::KnockFlood),
+        _ => None,
+    }
+}
+
 async fn ask<T>(
     mesh: &mpsc::Sender<Command>,
     command: impl FnOnce(oneshot::Sender<Result<T, MeshError>>) -> Command,
@@ -363,8 +384,12 @@ async fn talk(
     connection: Connection,
     mut frames: mpsc::Receiver<HostFrame>,
     actor: mpsc::Sender<Event>,
+    refusals: Refusals,
 ) -> ConnId {
     let Ok(Ok((mut send, recv))) = tokio::time::timeout(STEP, connection.accept_bi()).await else {
+        if connection.close_reason().is_none() {
+            refusals.tell(connection.remote_id().into(), Attempt::Silent);
+        }
         CloseCode::TooSlow.close(&connection);
         return conn;
     };

@@ -19,6 +19,7 @@ use super::close::{self, CloseCode};
 use super::hello::{CONTROL_LIMIT, Control, INTRODUCTION_LIMIT, Introduction, Places};
 use super::http;
 use super::pulse::Pulse;
+use super::refusals::Attempt;
 use super::serve::Gate;
 use super::wire::{self, FrameReader, WireError};
 use crate::api::PathKind;
@@ -131,6 +132,15 @@ impl ControlStream {
     }
 }
 
+/// What a newcomer did that no member does, if that is why the exchange failed.
+fn fault<T>(outcome: &Result<Result<T, WireError>, Elapsed>) -> Option<Attempt> {
+    match outcome {
+        Ok(Err(WireError::Broken(_))) => Some(Attempt::Protocol),
+        Err(_) => Some(Attempt::Silent),
+        _ => None,
+    }
+}
+
 /// Closes the connection when an exchange failed, and says why.
 fn settle<T>(connection: &Connection, outcome: Result<Result<T, WireError>, Elapsed>) -> Result<T, WelcomeError> {
     match outcome {
@@ -184,7 +194,12 @@ impl Link {
     }
 
     /// Accepting side: hears who they are and answers in kind, or refuses with the reason.
-    pub(crate) async fn accepted(connection: Connection, ours: Ours) -> Result<(Self, ControlStream), WelcomeError> {
+    pub(crate) async fn accepted(
+        connection: Connection,
+        ours: Ours,
+        gate: &Gate,
+    ) -> Result<(Self, ControlStream), WelcomeError> {
+        let device = DeviceId::from(connection.remote_id());
         let exchange = async {
             let (send, recv) = connection.accept_bi().await.map_err(WireError::from)?;
             let mut frames = FrameReader::new(recv, GREETING_LIMIT);
@@ -192,12 +207,18 @@ impl Link {
             Ok((theirs, ControlStream { send, frames }))
         };
         let outcome = tokio::time::timeout(WELCOME_TIMEOUT, exchange).await;
+        if let Some(attempt) = fault(&outcome) {
+            gate.refused(device, attempt);
+        }
         let (theirs, mut control) = settle(&connection, outcome)?;
         let Greeting::Welcome(welcome) = theirs else {
             CloseCode::Protocol.close(&connection);
             return Err(WelcomeError { reason: "It refused the connection that it made.".to_owned(), refused: true });
         };
         if let Some((refusal, code)) = ours.objection(&welcome) {
+            if refusal == Refusal::OtherNetwork {
+                gate.refused(device, Attempt::OtherNetwork);
+            }
             control.refuse(&connection, refusal, code).await;
             return Err(WelcomeError { reason: format!("Refused: {refusal}."), refused: true });
         }
@@ -323,7 +344,8 @@ impl Link {
                     Ok(Control::Retired { opened }) => agreed = Some(opened),
                     Err(WireError::Lost(error)) => return error,
                     Err(error) => {
-                        tracing::info!(device = %self.device.short(), %error, "closed a connection that broke the protocol");
+                        tracing::debug!(device = %self.device.short(), %error, "closed a connection that broke the protocol");
+                        gate.refused(self.device, Attempt::Protocol);
                         CloseCode::Protocol.close(&self.connection);
                         return self.connection.closed().await;
                     }

@@ -316,8 +316,10 @@ impl Actor {
             return CloseCode::Busy.close(&connection);
         }
         peer.accepting += 1;
-        self.tasks
-            .spawn(async move { Outcome::Accepted(device, Link::accepted(connection, ours).await.map(Box::new)) });
+        let gate = self.setup.gate.clone();
+        self.tasks.spawn(async move {
+            Outcome::Accepted(device, Link::accepted(connection, ours, &gate).await.map(Box::new))
+        });
     }
 
     /// What this device says of itself now; `None` while no network is active.

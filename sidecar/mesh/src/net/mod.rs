@@ -13,6 +13,7 @@ pub(crate) mod knock;
 pub(crate) mod link;
 pub(crate) mod links;
 mod pulse;
+pub(crate) mod refusals;
 pub(crate) mod routes;
 pub(crate) mod serve;
 pub(crate) mod sync;

@@ -9,6 +9,7 @@ use axum::{Extension, Json, Router};
 use http::{StatusCode, header};
 use tokio::sync::{mpsc, oneshot};
 
+use super::refusals::Attempt;
 use super::sync::{CARD, CardPush, FETCH, MAX_BODY, MAX_CARD, PING, Push, RECONCILE, RECORDS, unpack};
 use crate::actor::Command;
 use crate::api::Asker;
@@ -46,7 +47,8 @@ async fn fetch(State(inbox): State<Inbox>, Extension(asker): Extension<Asker>, b
 }
 
 async fn reconcile(State(inbox): State<Inbox>, Extension(asker): Extension<Asker>, body: Bytes) -> Response {
-    bytes(ask(&inbox, |reply| Command::PeerReconcile { network: asker.network, message: body, reply }).await)
+    let answer = ask(&inbox, |reply| Command::PeerReconcile { network: asker.network, message: body, reply }).await;
+    if matches!(answer, Err(MeshError::Protocol(_))) { malformed() } else { bytes(answer) }
 }
 
 async fn card(State(inbox): State<Inbox>, Extension(asker): Extension<Asker>, Json(push): Json<CardPush>) -> Response {
@@ -75,7 +77,7 @@ fn bytes(answer: Result<Bytes, MeshError>) -> Response {
 }
 
 fn malformed() -> Response {
-    (StatusCode::BAD_REQUEST, "The body is not what this route takes.").into_response()
+    (StatusCode::BAD_REQUEST, Extension(Attempt::Protocol), "The body is not what this route takes.").into_response()
 }
 
 fn refused(error: &MeshError) -> Response {

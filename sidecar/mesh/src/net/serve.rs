@@ -10,6 +10,7 @@ use http::{Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tower::ServiceExt as _;
 
+use super::refusals::{Attempt, Refusals};
 use crate::api::Asker;
 use crate::proto::ids::{DeviceId, NetworkId};
 use crate::roster::RosterWatch;
@@ -19,17 +20,23 @@ use crate::roster::RosterWatch;
 pub(crate) struct Gate {
     roster: RosterWatch,
     router: axum::Router,
+    refusals: Refusals,
 }
 
 impl Gate {
-    /// A gate in front of `router`.
-    pub(crate) fn new(roster: RosterWatch, router: axum::Router) -> Self {
-        Self { roster, router }
+    /// A gate in front of `router`; whom it turns away is told to `refusals`.
+    pub(crate) fn new(roster: RosterWatch, router: axum::Router, refusals: Refusals) -> Self {
+        Self { roster, router, refusals }
     }
 
     /// Whether `device` is a member of `network`, and that network the active one, right now.
     pub(crate) fn admits(&self, network: NetworkId, device: DeviceId) -> bool {
         self.roster.borrow().member_of(network, device).is_some()
+    }
+
+    /// Tells that a member tried what it may not.
+    pub(crate) fn refused(&self, device: DeviceId, attempt: Attempt) {
+        self.refusals.tell(device, attempt);
     }
 
     /// The hyper service for one stream of `device`, which connected through `network`.
@@ -40,12 +47,19 @@ impl Gate {
     async fn answer(self, network: NetworkId, device: DeviceId, mut request: Request<Body>) -> Response<Body> {
         let member = self.roster.borrow().member_of(network, device).cloned();
         let Some(member) = member else {
-            tracing::info!(device = %device.short(), path = request.uri().path(), "refused a request of a non-member");
+            tracing::debug!(device = %device.short(), path = request.uri().path(), "refused a request of a non-member");
+            self.refusals.tell(device, Attempt::NotMember);
             return refusal();
         };
         request.extensions_mut().insert(Asker { device_id: device, name: member.name, role: member.role, network });
         match self.router.oneshot(request).await {
-            Ok(response) => response,
+            Ok(mut response) => {
+                // A route says so when it was sent what no member sends; see `routes`.
+                if let Some(attempt) = response.extensions_mut().remove::<Attempt>() {
+                    self.refusals.tell(device, attempt);
+                }
+                response
+            }
             Err(never) => match never {},
         }
     }
@@ -85,7 +99,8 @@ mod tests {
 
     use axum::Extension;
     use axum::routing::get;
-    use tokio::sync::watch;
+    use tokio::sync::{broadcast, watch};
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::proto::name::DeviceName;
@@ -104,7 +119,8 @@ mod tests {
         let (roster, watching) = watch::channel(Arc::new(Roster { network: Some(network), members, membership: None }));
         let router = axum::Router::new()
             .route("/who", get(|Extension(asker): Extension<Asker>| async move { asker.name.to_string() }));
-        let gate = Gate::new(watching, router);
+        let (refusals, _) = Refusals::start(watching.clone(), broadcast::channel(1).0, CancellationToken::new());
+        let gate = Gate::new(watching, router, refusals);
         let ask = |network, device| {
             let request = Request::get("/who").body(Body::empty()).expect("a request");
             gate.clone().answer(network, device, request)
