@@ -75,7 +75,7 @@ test("a knock opens its card; its end is told when it was not decided here", asy
   daemon.world.knocks = [knock()];
   daemon.emit({ event: "knock", knock: knock() });
   expect(app.knocks.open?.code).toBe("K7M2XQ");
-  daemon.emit({ event: "knock_ended", id: "k1", device_name: "Sam", outcome: "expired" });
+  daemon.emit({ event: "knock_ended", id: "k1", device_name: "Sam", outcome: "expired", decided_by: null });
   expect(app.knocks.count).toBe(0);
   expect(app.notices.list[0]?.text).toContain("Sam knocked");
 });

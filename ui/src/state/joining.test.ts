@@ -22,7 +22,7 @@ test("the steps follow the daemon to membership", () => {
   expect([joining.step, joining.network]).toEqual(["finding", "home"]);
   daemon.join(JOIN, { event: "connected", device_name: "Desk" });
   expect([joining.step, joining.device]).toEqual(["connected", "Desk"]);
-  daemon.join(JOIN, { event: "knocking", code: "K7M2XQ", expires_at: 9 });
+  daemon.join(JOIN, { event: "knocking", code: "K7M2XQ", expires_at: 9, invite: null });
   expect([joining.step, joining.code, joining.active]).toEqual(["knocking", "K7M2XQ", true]);
   daemon.join(JOIN, { event: "joined", network: "home", network_id: "1" });
   expect([joining.step, joining.active]).toEqual(["joined", false]);
@@ -37,7 +37,7 @@ test("a denial keeps the reason of the other side", () => {
 test("a lost line is resumed after the last step", async () => {
   daemon.join(JOIN, { event: "finding", network: "home" });
   daemon.breakStreams();
-  daemon.join(JOIN, { event: "knocking", code: "K7M2XQ", expires_at: 9 });
+  daemon.join(JOIN, { event: "knocking", code: "K7M2XQ", expires_at: 9, invite: null });
   expect(joining.code).toBe("");
   joining.resume();
   await settle();

@@ -65,7 +65,7 @@ test("a name that looks like a member's is marked", async () => {
 
 test("a knock that ended elsewhere can no longer be approved", async () => {
   const { daemon } = await card();
-  daemon.emit({ event: "knock_ended", id: "k1", device_name: "Sam", outcome: "withdrawn" });
+  daemon.emit({ event: "knock_ended", id: "k1", device_name: "Sam", outcome: "withdrawn", decided_by: null });
   await screen.findByText("This knock is over");
   expect(screen.queryByTestId("approve")).toBeNull();
 });

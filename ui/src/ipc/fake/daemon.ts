@@ -152,6 +152,21 @@ export class FakeDaemon implements Host {
     };
   }
 
+  /** Opens a join and, where the daemon plays, lets it come as far as the knock. */
+  playJoin(network: string, device: string, usedUp = false): string {
+    const id = this.newId("j");
+    this.openStream("join", id);
+    if (!this.#plays) return id;
+    const invite = usedUp ? "The invite is used up, so somebody has to answer the knock." : null;
+    this.join(id, { event: "finding", network });
+    setTimeout(() => this.join(id, { event: "connected", device_name: device }), 600);
+    setTimeout(() => {
+      const expires_at = Date.now() + 300_000;
+      this.join(id, { event: "knocking", code: "K7M2XQ", expires_at, invite });
+    }, 1100);
+    return id;
+  }
+
   /** Plays an answer at a readable speed. */
   play(id: string, finish: (text: string, cancelled: boolean) => void): void {
     const words = pieces(REPLY);

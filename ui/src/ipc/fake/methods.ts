@@ -1,34 +1,10 @@
 /** The invented daemon's requests, one line or a few each. */
-import type {
-  AnswerDetails,
-  ChatRequest,
-  ControlError,
-  Conversation,
-  EngineSpec,
-  ErrorCode,
-  InviteOptions,
-  Knock,
-} from "../bindings";
-import type { Params } from "../host";
+import type { AnswerDetails, ChatRequest, Conversation, EngineSpec, InviteOptions, Knock } from "../bindings";
 import type { FakeDaemon } from "./daemon";
+import { found, type Method, network, refuse } from "./found";
+import { invite, settings } from "./trust";
+import { TRUST_METHODS } from "./trust-methods";
 import { conversation, details, device } from "./world";
-
-type Method = (daemon: FakeDaemon, params: Params) => unknown;
-
-function refuse(code: ErrorCode, message: string): never {
-  const error: ControlError = { code, message };
-  throw error;
-}
-
-function found<T>(item: T | undefined, what: string): T {
-  return item ?? refuse("not_found", `There is no such ${what}.`);
-}
-
-const network = (daemon: FakeDaemon, key: unknown) =>
-  found(
-    daemon.world.networks.find((one) => one.id === key || one.name === key),
-    "network",
-  );
 
 const chat = (daemon: FakeDaemon, key: unknown): Conversation =>
   found(
@@ -52,7 +28,13 @@ function endKnock(daemon: FakeDaemon, key: string, outcome: string): Knock {
     "knock",
   );
   daemon.world.knocks = daemon.world.knocks.filter((one) => one !== knock);
-  daemon.emit({ event: "knock_ended", id: knock.id, device_name: knock.device_name, outcome });
+  daemon.emit({
+    event: "knock_ended",
+    id: knock.id,
+    device_name: knock.device_name,
+    outcome,
+    decided_by: "Laptop",
+  });
   return knock;
 }
 
@@ -143,6 +125,7 @@ function finish(daemon: FakeDaemon, key: string | null, text: string, how: Answe
 const deleted = new WeakMap<FakeDaemon, Map<string, Conversation>>();
 
 export const METHODS: Record<string, Method> = {
+  ...TRUST_METHODS,
   status: (daemon) => daemon.status(),
   daemon_stop: () => null,
   network_list: (daemon) => daemon.world.networks,
@@ -157,6 +140,8 @@ export const METHODS: Record<string, Method> = {
       kind,
       members: 1,
       founded_at: Date.now(),
+      settings: settings(),
+      ended: null,
     };
     daemon.world.networks.push(made as never);
     activate(daemon, made.id);
@@ -181,49 +166,36 @@ export const METHODS: Record<string, Method> = {
   },
   invite_list: (daemon) => daemon.world.invites,
   invite_create(daemon, { options }) {
-    const { approved, expires_in_s } = options as InviteOptions;
-    const invite = {
+    const { approved, expires_in_s, role, uses } = options as InviteOptions;
+    const made = invite("0", {
       id: daemon.newId("i"),
-      invite:
-        "myownllm://join/v1.eyJuIjoiaG9tZSIsImlkIjoiM2Y5YTFjN2U0YjhkMjA2NWUxZjQ3YTkwYzNkNWI4ZTIifQ.kJ4p0Zt8",
       network: daemon.status().network ?? "",
       approved,
-      role: "member" as const,
+      role: role ?? "member",
       expires_at: Date.now() + (expires_in_s ?? 86_400) * 1000,
-      uses_left: approved ? 1 : null,
-      revoked: false,
-    };
-    daemon.world.invites.push(invite);
+      uses_left: approved ? (uses ?? 1) : null,
+    });
+    daemon.world.invites.push(made);
     daemon.emit({ event: "invites_changed" });
-    return invite;
+    return made;
   },
   invite_revoke(daemon, { id: key }) {
-    const invite = found(
+    const ended = found(
       daemon.world.invites.find((one) => one.id === key),
       "invite",
     );
-    daemon.world.invites = daemon.world.invites.filter((one) => one !== invite);
+    daemon.world.invites = daemon.world.invites.filter((one) => one !== ended);
     daemon.emit({ event: "invites_changed" });
-    return { ...invite, revoked: true };
+    return { ...ended, revoked: true };
   },
-  join_start(daemon, { invite }) {
-    if (!String(invite).startsWith("myownllm://join/")) {
+  join_start(daemon, { invite: link }) {
+    if (!String(link).startsWith("myownllm://join/")) {
       refuse(
         "invalid_invite",
         "This is not an invite. An invite starts with myownllm://join/. Copy the whole link and paste it again.",
       );
     }
-    const join = daemon.newId("j");
-    daemon.openStream("join", join);
-    if (daemon.plays) {
-      daemon.join(join, { event: "finding", network: "home" });
-      setTimeout(() => daemon.join(join, { event: "connected", device_name: "Desk" }), 600);
-      setTimeout(
-        () => daemon.join(join, { event: "knocking", code: "K7M2XQ", expires_at: Date.now() + 300_000 }),
-        1100,
-      );
-    }
-    return join;
+    return daemon.playJoin("home", "Desk", String(link).endsWith("used-up"));
   },
   join_stop: (daemon, { id: key }) => {
     daemon.join(key as string, {
@@ -242,11 +214,6 @@ export const METHODS: Record<string, Method> = {
   },
   knock_deny: (daemon, { id: key }) => (endKnock(daemon, key as string, "denied"), null),
   device_list: (daemon) => daemon.world.devices,
-  device_remove(daemon, { device: key }) {
-    daemon.world.devices = daemon.world.devices.filter((one) => one.device_id !== key);
-    daemon.emit({ event: "devices_changed" });
-    return null;
-  },
   device_name(daemon, { name }) {
     daemon.world.deviceName = name as string;
     const own = found(daemon.world.devices[0], "device");

@@ -1,6 +1,7 @@
 /** Named situations for design work: `?fake=NAME` in the page's address. */
 import { shellState } from "../host";
-import { firstRun, home, knock, type World } from "./world";
+import { equivocation, network } from "./trust";
+import { firstRun, home, knock, NOW, type World } from "./world";
 
 function away(): World {
   const world = home();
@@ -37,6 +38,17 @@ function failed(): World {
   return world;
 }
 
+/** This device was removed from a network that it still has among the saved ones. */
+function removed(): World {
+  const world = home();
+  const gone = network("grandma", "3", {
+    role: null,
+    members: 3,
+    ended: "Grandma’s PC removed this device yesterday.",
+  });
+  return { ...world, networks: [...world.networks, gone] };
+}
+
 export const SCENES: Record<string, () => World> = {
   home,
   "first-run": firstRun,
@@ -44,6 +56,17 @@ export const SCENES: Record<string, () => World> = {
   away,
   failed,
   knock: () => ({ ...home(), knocks: [knock()] }),
+  passed: () => ({ ...home(), knocks: [knock({ via: "Desk" })] }),
+  removed,
+  lied: () => ({ ...home(), decisions: [equivocation(NOW), ...home().decisions] }),
+  "air-gapped": () => {
+    const world = home();
+    world.networks = world.networks.map((one) => ({
+      ...one,
+      settings: { ...one.settings, air_gapped: true },
+    }));
+    return { ...world, relays: [] };
+  },
   lookalike: () => ({ ...home(), knocks: [knock({ device_name: "Desκ", resembles: "Desk" })] }),
   starting: () => ({ ...home(), shell: shellState("starting", "Starting the daemon.") }),
   lost: home,

@@ -1,19 +1,35 @@
 /** The invented household that design work and tests look at: a laptop (this device), a desk, an attic server, a phone. */
 import type {
-  AnswerDetails,
+  ActivityEntry,
+  Connection,
   Conversation,
+  Decision,
   DeviceSummary,
   Engine,
   Invite,
   Knock,
-  Message,
   Model,
+  NearbyDevice,
   Network,
   Phase,
+  Relay,
   ShellState,
 } from "../bindings";
-
 import { shellState } from "../host";
+import { conversation, conversations, details } from "./talks";
+import {
+  activities,
+  connections,
+  decisions,
+  invite,
+  nearby,
+  network,
+  RELAY,
+  relays,
+  settings,
+} from "./trust";
+
+export { conversation, details };
 
 export const NOW = Date.now();
 const MINUTE = 60_000;
@@ -34,6 +50,11 @@ export interface World {
   knocks: Knock[];
   invites: Invite[];
   conversations: Conversation[];
+  decisions: Decision[];
+  activities: ActivityEntry[];
+  connections: Connection[];
+  relays: Relay[];
+  nearby: NearbyDevice[];
 }
 
 export const id = (digit: string): string => digit.repeat(64);
@@ -73,120 +94,6 @@ export function model(id: string, of: DeviceSummary, more: Partial<Model> = {}):
   };
 }
 
-export const details = (more: Partial<AnswerDetails> = {}): AnswerDetails => ({
-  device_id: id("d"),
-  device_name: "Desk",
-  model: "qwen3-8b",
-  demo: false,
-  tokens: 132,
-  first_token_ms: 412,
-  tokens_per_s: 41.3,
-  finish_reason: "stop",
-  error: null,
-  ...more,
-});
-
-const person = (key: string, text: string, at: number): Message => ({
-  id: key,
-  author: "person",
-  text,
-  thinking: null,
-  at,
-  answer: null,
-});
-
-const answer = (
-  key: string,
-  text: string,
-  at: number,
-  more: Partial<AnswerDetails> = {},
-  thinking: string | null = null,
-): Message => ({
-  id: key,
-  author: "model",
-  text,
-  thinking,
-  at,
-  answer: details(more),
-});
-
-export function conversation(key: string, title: string, at: number, messages: Message[] = []): Conversation {
-  return {
-    summary: { id: key, title, created_at: at, updated_at: at, messages: messages.length, answering: null },
-    messages,
-  };
-}
-
-const PHOTOS = `This reads the date from each photo's EXIF data and keeps a counter, so that two pictures taken in the same second do not collide:
-
-\`\`\`sh
-exiftool '-FileName<DateTimeOriginal' -d '%Y-%m-%d_%H%M%S%%-c.%%e' -ext jpg .
-\`\`\`
-
-Add \`-TestName\` instead of \`-FileName\` first to see what would change without changing anything.`;
-
-const HEIC = `Yes. The same line takes more than one extension:
-
-\`\`\`sh
-exiftool '-FileName<DateTimeOriginal' -d '%Y-%m-%d_%H%M%S%%-c.%%e' -ext jpg -ext heic .
-\`\`\`
-
-| Format | Date field | Written by |
-|---|---|---|
-| JPEG | \`DateTimeOriginal\` | nearly every camera |
-| HEIC | \`DateTimeOriginal\` | iPhone, recent Android |
-| PNG | often missing | screenshots |
-
-For files without a date, fall back to the file's own time:
-
-1. Run the line above.
-2. Run it again with \`-FileModifyDate\` for what is left.`;
-
-const HEIC_THINKING =
-  "They want the same for HEIC. exiftool reads HEIC too, so only the extension list changes. A table of where the date lives may help, and a note about files without one.";
-
-const SOURDOUGH = String.raw`The cold slows the yeast. Its rate $k$ follows the temperature $T$:
-
-$$
-k(T) = A\,e^{-E_a / (R\,T)}, \qquad \frac{k(18\,^\circ\mathrm{C})}{k(26\,^\circ\mathrm{C})} \approx \frac{1}{2}
-$$
-
-So a rise of \(t = 4\) hours takes about eight. Check the water too; flour at $2 a kilo is as good as at $5.`;
-
-function conversations(): Conversation[] {
-  return [
-    conversation("c1", "Rename photos by date", NOW - 4 * MINUTE, [
-      person(
-        "m1",
-        "Write a shell one-liner that renames every JPEG in a folder to its capture date.",
-        NOW - 6 * MINUTE,
-      ),
-      answer("m2", PHOTOS, NOW - 6 * MINUTE),
-      person("m3", "Does it work for HEIC too?", NOW - 5 * MINUTE),
-      answer(
-        "m4",
-        HEIC,
-        NOW - 4 * MINUTE,
-        { tokens: 214, first_token_ms: 380, tokens_per_s: 43.1 },
-        HEIC_THINKING,
-      ),
-    ]),
-    conversation("c2", "Dinner for eight, two vegan", NOW - 3 * HOUR, [
-      person("m5", "Plan a dinner for eight. Two are vegan, one hates coriander.", NOW - 3 * HOUR),
-      answer("m6", "Start with a **roast pepper soup**: everyone can eat it.", NOW - 3 * HOUR, {
-        device_name: "Attic server",
-      }),
-    ]),
-    conversation("c3", "Quarterly letter, second draft", NOW - DAY, []),
-    conversation("c4", "Why does my sourdough not rise", NOW - DAY - 2 * HOUR, [
-      person("m7", "Why does my sourdough not rise in winter?", NOW - DAY - 2 * HOUR),
-      answer("m8", SOURDOUGH, NOW - DAY - 2 * HOUR),
-    ]),
-    conversation("c5", "Translate the lease", NOW - 5 * DAY, []),
-    conversation("c6", "Names for a boat", NOW - 40 * DAY, []),
-  ];
-}
-
 /** The household with everything in it: the active network "home" with four devices. */
 export function home(): World {
   const laptop = device("Laptop", "a", {
@@ -223,24 +130,15 @@ export function home(): World {
     warnings: [],
     deviceName: "Laptop",
     networks: [
-      {
-        id: id("1"),
-        name: "home",
+      network("home", "1", {
         active: true,
         role: "owner",
         kind: "closed",
         members: 4,
         founded_at: NOW - 60 * DAY,
-      },
-      {
-        id: id("2"),
-        name: "studio",
-        active: false,
-        role: "member",
-        kind: "open",
-        members: 6,
-        founded_at: NOW - 20 * DAY,
-      },
+        settings: settings({ relays: [RELAY, "https://relay.studio.example/"], announce: true }),
+      }),
+      network("studio", "2", { members: 6 }),
     ],
     devices: [laptop, desk, attic, phone],
     engines: [
@@ -282,8 +180,16 @@ export function home(): World {
       model("qwen3-8b", attic, { state: "available" }),
     ],
     knocks: [],
-    invites: [],
-    conversations: conversations(),
+    invites: [
+      invite("c", { approved: true, uses_left: 2 }),
+      invite("b", { approved: true, uses_left: 1, role: "manager", by: "Desk", invite: null }),
+    ],
+    conversations: conversations(NOW),
+    decisions: decisions(NOW),
+    activities: activities(NOW),
+    connections: connections([laptop, desk, attic, phone], NOW),
+    relays: relays(),
+    nearby: nearby(NOW).slice(1),
   };
 }
 
@@ -297,6 +203,7 @@ export const knock = (more: Partial<Knock> = {}): Knock => ({
   code: "K7M2XQ",
   at: NOW - 20_000,
   expires_at: NOW + 280_000,
+  via: null,
   ...more,
 });
 
@@ -309,9 +216,15 @@ export function firstRun(): World {
     phase: "no_network",
     reason: "No network is active.",
     networks: [],
+    invites: [],
     devices: laptop ? [{ ...laptop, accepting: "available" }] : [],
     engines: world.engines.slice(0, 1),
     models: world.models.slice(0, 1),
     conversations: [],
+    decisions: [],
+    activities: [],
+    connections: [],
+    relays: [],
+    nearby: nearby(NOW),
   };
 }
