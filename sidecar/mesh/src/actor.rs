@@ -6,18 +6,20 @@
 //! costs less than handing it to another thread.
 //!
 //! - `networks`: found, use, leave, forget, rename, adopt
-//! - `members`: admit, remove, roles, names, invites
+//! - `members`: admit, roles, names, invites
+//! - `governance`: kind, settings, decisions, removals and who has confirmed them
 //! - `peers`: links that come and go, records and cards of other members
 //! - `picture`: roster and snapshot
 //! - `start`: puts all of it together, and takes it apart in order
 
+mod governance;
 mod members;
 mod networks;
 mod peers;
 mod picture;
 mod start;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -26,8 +28,12 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::governance::is_settled;
 pub(crate) use self::start::start;
-use crate::api::{InviteInfo, InviteOptions, KnockInfo, LinkState, MemberInfo, MeshEvent, MeshSnapshot, NetworkInfo};
+use crate::api::{
+    DecisionInfo, InviteInfo, InviteOptions, KnockInfo, LinkState, MemberInfo, MeshEvent, MeshSnapshot, NetworkInfo,
+    Removal, SettingsPatch,
+};
 use crate::error::MeshError;
 use crate::ledger::Ledger;
 use crate::mesh::JoinProgress;
@@ -56,6 +62,16 @@ pub(crate) struct Admitted {
     pub(crate) bundle: Bundle,
     /// For whoever approved.
     pub(crate) member: MemberInfo,
+}
+
+/// A removal that was written.
+pub(crate) struct RemovalBegun {
+    /// The network.
+    pub(crate) network: NetworkId,
+    /// The removal.
+    pub(crate) record: RecordId,
+    /// Members that were linked at that time.
+    pub(crate) online: BTreeSet<DeviceId>,
 }
 
 /// What can be asked of the actor.
@@ -97,9 +113,35 @@ pub(crate) enum Command {
         target: Box<Target>,
         reply: Reply<JoinProgress>,
     },
+    SetNetworkKind {
+        network: NetworkId,
+        kind: NetworkKind,
+        reply: Reply<NetworkInfo>,
+    },
+    SetNetworkSettings {
+        network: NetworkId,
+        patch: Box<SettingsPatch>,
+        reply: Reply<NetworkInfo>,
+    },
+    Decisions {
+        network: NetworkId,
+        reply: Reply<Vec<DecisionInfo>>,
+    },
     RemoveDevice {
         device: DeviceId,
-        reply: Reply<()>,
+        reply: Reply<RemovalBegun>,
+    },
+    /// How far a removal is.
+    RemovalOf {
+        network: NetworkId,
+        record: RecordId,
+        reply: Reply<Removal>,
+    },
+    /// A member has confirmed removals.
+    Acknowledged {
+        network: NetworkId,
+        by: DeviceId,
+        records: Vec<RecordId>,
     },
     SetRole {
         device: DeviceId,
@@ -200,6 +242,8 @@ struct Actor {
     /// Members of the active network.
     met: BTreeMap<DeviceId, Met>,
     refused: Refused,
+    /// Devices being cut off; each token is cancelled once that is done.
+    cuts: Vec<CancellationToken>,
     card: Option<CardPush>,
     links: Links,
     knocks: Knocks,
@@ -275,10 +319,21 @@ impl Actor {
                 let done = self.join(*target).await;
                 self.publish_then(reply, done);
             }
-            Command::RemoveDevice { device, reply } => {
-                let done = self.remove_device(device).await;
+            Command::SetNetworkKind { network, kind, reply } => {
+                let done = self.set_network_kind(network, kind).await;
                 self.publish_then(reply, done);
             }
+            Command::SetNetworkSettings { network, patch, reply } => {
+                let done = self.set_network_settings(network, *patch).await;
+                self.publish_then(reply, done);
+            }
+            Command::Decisions { network, reply } => answer(reply, self.decisions(network)),
+            Command::RemoveDevice { device, reply } => {
+                let done = self.remove_device(device).await;
+                self.answer_when_cut(reply, done);
+            }
+            Command::RemovalOf { network, record, reply } => answer(reply, self.removal(network, record)),
+            Command::Acknowledged { network, by, records } => self.acknowledged(network, by, &records),
             Command::SetRole { device, role, reply } => {
                 let done = self.set_role(device, role).await;
                 self.publish_then(reply, done);
@@ -303,7 +358,8 @@ impl Actor {
             Command::BundleFor { device, reply } => answer(reply, self.bundle(device)),
             Command::PeerRecords { from, network, push, reply } => {
                 let done = self.peer_records(from, network, push).await;
-                self.publish_then(reply, done);
+                // The sender takes the answer for a confirmation of the removals in it.
+                self.answer_when_cut(reply, done);
             }
             Command::PeerFetch { network, ids, reply } => answer(reply, self.peer_fetch(network, &ids)),
             Command::PeerReconcile { network, message, reply } => {

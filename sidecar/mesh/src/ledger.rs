@@ -58,6 +58,11 @@ impl Ledger {
         self.records.contains_key(id)
     }
 
+    /// All records.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
+        self.records.values()
+    }
+
     /// Canonical bytes of one record.
     pub(crate) fn bytes(&self, id: &RecordId) -> Option<&[u8]> {
         self.records.get(id).map(Record::as_bytes)

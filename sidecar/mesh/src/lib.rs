@@ -13,6 +13,7 @@
 mod actor;
 mod api;
 mod clock;
+mod decisions;
 mod error;
 mod ledger;
 mod mesh;

@@ -1,6 +1,8 @@
 //! [`Mesh`]: the cloneable handle. Commands go to the actor's inbox; pictures come by a watch channel; requests to other
 //! devices take their connection straight from the link table, so that they never queue behind anything.
 
+mod governance;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,8 +18,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::actor::{self, Command};
 use crate::api::{
-    ConnectionInfo, DecisionInfo, DenyKind, InviteInfo, InviteOptions, JoinStep, LinkState, MemberInfo, MeshConfig,
-    MeshEvent, MeshSnapshot, NetworkInfo, PathKind, ProbeCheck, ProbeReport, Removal, SettingsPatch,
+    ConnectionInfo, DenyKind, InviteInfo, InviteOptions, JoinStep, LinkState, MemberInfo, MeshConfig, MeshEvent,
+    MeshSnapshot, NetworkInfo, PathKind, ProbeCheck, ProbeReport,
 };
 use crate::error::MeshError;
 use crate::net::http as streams;
@@ -107,26 +109,6 @@ impl Mesh {
         self.ask(|reply| Command::RenameNetwork { network, name, reply }).await
     }
 
-    /// Changes who may admit. Owners may.
-    pub async fn set_network_kind(&self, _network: NetworkId, _kind: NetworkKind) -> Result<NetworkInfo, MeshError> {
-        Err(MeshError::Stopped)
-    }
-
-    /// Changes how the devices of a network find and reach each other; takes effect at once, here and on every member.
-    /// Owners may.
-    pub async fn set_network_settings(
-        &self,
-        _network: NetworkId,
-        _patch: SettingsPatch,
-    ) -> Result<NetworkInfo, MeshError> {
-        Err(MeshError::Stopped)
-    }
-
-    /// The governing decisions of a saved network, newest first, those that do not count included.
-    pub async fn decisions(&self, _network: NetworkId) -> Result<Vec<DecisionInfo>, MeshError> {
-        Err(MeshError::Stopped)
-    }
-
     /// Knocks at the network that a nearby device announces. The steps end with `Joined` or `Failed`.
     pub async fn join_nearby(&self, _device: DeviceId) -> Result<JoinProgress, MeshError> {
         Err(MeshError::Stopped)
@@ -177,13 +159,6 @@ impl Mesh {
             DenyKind::CodesDiffer => wire::DenyKind::CodesDiffer,
         };
         self.inner.knocks.decide(knock, Decision::Deny { kind, reason }).await.map(|_| ())
-    }
-
-    /// Removes a member from the active network and cuts its links at once. Tells who has confirmed it within a second;
-    /// the others do when they are met again.
-    pub async fn remove_device(&self, device: DeviceId) -> Result<Removal, MeshError> {
-        self.ask(|reply| Command::RemoveDevice { device, reply }).await?;
-        Ok(Removal::default())
     }
 
     /// Gives a member of the active network another role.

@@ -6,11 +6,12 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use crate::decisions::Acknowledgements;
 use crate::proto::{
     Millis,
     fold::{Membership, fold},
     hlc::Hlc,
-    ids::{DeviceId, InviteId, NetworkId},
+    ids::{DeviceId, InviteId, NetworkId, RecordId},
     invite::Invite,
     knock::PeerAddress,
     name::NetworkName,
@@ -78,7 +79,8 @@ pub(crate) struct SavedInvite {
 }
 
 /// Each entry brings the tables from its index to the next version. Never change one that was released.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE mesh_networks (
         id BLOB PRIMARY KEY CHECK (length(id) = 32),
         name TEXT NOT NULL,
@@ -116,7 +118,17 @@ const MIGRATIONS: &[&str] = &["
         created_at INTEGER NOT NULL,
         revoked INTEGER NOT NULL DEFAULT 0
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE mesh_acknowledged (
+        network BLOB NOT NULL,
+        record BLOB NOT NULL CHECK (length(record) = 32),
+        device BLOB NOT NULL CHECK (length(device) = 32),
+        at INTEGER NOT NULL,
+        PRIMARY KEY (network, record, device)
+    ) STRICT, WITHOUT ROWID;
+",
+];
 
 /// The mesh's tables, on a connection of their own.
 #[derive(Debug)]
@@ -222,6 +234,7 @@ impl Store {
         tx.execute("DELETE FROM mesh_records WHERE network = ?1", [id])?;
         tx.execute("DELETE FROM mesh_peers WHERE network = ?1", [id])?;
         tx.execute("DELETE FROM mesh_invites WHERE network = ?1", [id])?;
+        tx.execute("DELETE FROM mesh_acknowledged WHERE network = ?1", [id])?;
         tx.commit()?;
         Ok(())
     }
@@ -285,6 +298,35 @@ impl Store {
             latest = latest.max(stored_record(NetworkId::from_bytes(network), &bytes)?.hlc());
         }
         Ok(latest)
+    }
+
+    // ---- removals ----------------------------------------------------------------------------------------------
+
+    /// Keeps that a member has confirmed the removal `record`; `false` when that was known.
+    pub(crate) fn acknowledge(
+        &mut self,
+        network: NetworkId,
+        record: RecordId,
+        by: DeviceId,
+        at: Millis,
+    ) -> Result<bool, StoreError> {
+        let insert = "INSERT INTO mesh_acknowledged (network, record, device, at) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO NOTHING";
+        Ok(self.db.execute(insert, params![network.as_bytes(), record.as_bytes(), by.as_bytes(), at])? == 1)
+    }
+
+    /// Who has confirmed which removal of a network.
+    pub(crate) fn acknowledgements(&self, network: NetworkId) -> Result<Acknowledgements, StoreError> {
+        let mut query = self.db.prepare_cached("SELECT record, device FROM mesh_acknowledged WHERE network = ?1")?;
+        let rows = query.query_map([network.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut known = Acknowledgements::new();
+        for row in rows {
+            let (record, device): ([u8; 32], [u8; 32]) = row?;
+            let device =
+                DeviceId::from_bytes(&device).map_err(|_| StoreError::Corrupt("who confirmed a removal".into()))?;
+            known.entry(RecordId::from_bytes(record)).or_default().insert(device);
+        }
+        Ok(known)
     }
 
     // ---- peers -------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-//! Members: admit, remove, roles, names, invites. Every change is a record; this file decides whether this device may
+//! Members: admit, roles, names, invites. Every change is a record; this file decides whether this device may
 //! write it and what follows from it.
 
 use std::collections::BTreeSet;
@@ -18,9 +18,7 @@ use crate::proto::ids::{DeviceId, InviteId, NetworkId};
 use crate::proto::invite::{Invite, InviteSecret, Payload};
 use crate::proto::knock::{Bundle, PeerAddress, PendingKnock};
 use crate::proto::name::DeviceName;
-use crate::proto::record::{
-    Admit, Body, InviteGrant, MAX_INVITE_USES, Record, Remove, RevokeInvite, Role, SetRole, Via,
-};
+use crate::proto::record::{Admit, Body, InviteGrant, MAX_INVITE_USES, Record, RevokeInvite, Role, SetRole, Via};
 use crate::store::SavedInvite;
 
 /// How long an invite works unless told otherwise: one day.
@@ -73,7 +71,8 @@ impl Actor {
                 tracing::warn!(%error, "a removed device's addresses could not be deleted");
             }
             if *device != self.me {
-                self.links.farewell(*device, bytes.clone()).await;
+                let cut = self.links.farewell(*device, bytes.clone()).await;
+                self.cuts.push(cut);
             }
             self.tell(MeshEvent::MemberRemoved { device_id: *device, name: gone.name.clone() });
         }
@@ -90,6 +89,11 @@ impl Actor {
         self.publish_roster();
         for (device, member) in after.members.iter().filter(|(device, _)| !before.is_member(**device)) {
             self.tell(MeshEvent::MemberAdded { device_id: *device, name: member.name.clone() });
+        }
+        self.tell_decisions(added, &before, &after);
+        // First, so that nothing that is being sent delays a removal.
+        if added.iter().any(|record| matches!(record.body(), Body::Remove(_))) {
+            self.ask_all_to_confirm();
         }
         self.push_records(network, &bytes, from);
     }
@@ -133,20 +137,6 @@ impl Actor {
         let mut peers: Vec<PeerAddress> = others.map(|(device, met)| peer_address(*device, &met.places)).collect();
         peers.push(peer_address(self.me, &endpoint::own_places(&self.endpoint)));
         Ok(Bundle { records: ledger.all_bytes(), peers })
-    }
-
-    pub(super) async fn remove_device(&mut self, device: DeviceId) -> Result<(), MeshError> {
-        let membership = self.ledger()?.membership().clone();
-        if device == self.me {
-            return Err(MeshError::InvalidArgument(
-                "This is this very device. To leave a network, use `myownmesh network leave` or `network forget`."
-                    .to_owned(),
-            ));
-        }
-        allowed(membership.may_remove(self.me, device), "remove this device")?;
-        let last_seq = membership.head(device);
-        self.write(membership.network, Body::Remove(Remove { device, last_seq })).await?;
-        Ok(())
     }
 
     pub(super) async fn set_role(&mut self, device: DeviceId, role: Role) -> Result<MemberInfo, MeshError> {
@@ -252,7 +242,7 @@ fn expiry_ms(wanted: Option<std::time::Duration>) -> Result<i64, MeshError> {
     }
 }
 
-fn allowed(verdict: Result<(), Void>, what: &str) -> Result<(), MeshError> {
+pub(super) fn allowed(verdict: Result<(), Void>, what: &str) -> Result<(), MeshError> {
     verdict.map_err(|void| match void {
         Void::NoEffect | Void::NotMember => MeshError::NotMember,
         Void::LastOwner => MeshError::Conflict("The network needs an owner. Name another one first.".to_owned()),

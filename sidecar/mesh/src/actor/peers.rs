@@ -66,6 +66,7 @@ impl Actor {
             self.tasks.spawn(push_card(link.clone(), card_bytes(card)));
         }
         self.tell_places(link.clone());
+        self.ask_to_confirm(link);
         // One side is enough; both would only do the same work twice.
         if self.me < device {
             self.tasks.spawn(reconcile_with(link.clone(), self.inbox.clone()));

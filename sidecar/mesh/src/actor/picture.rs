@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Actor, LinkState};
-use crate::api::{MemberInfo, MeshSnapshot, NetworkInfo, PathKind};
+use crate::api::{MemberInfo, MeshSnapshot, NetworkInfo, PathKind, Removed};
+use crate::decisions;
 use crate::net::links::LinkView;
 use crate::proto::fold::{Member, Membership};
 use crate::proto::ids::DeviceId;
@@ -74,8 +75,15 @@ impl Actor {
             members: u32::try_from(membership.members.len()).unwrap_or(u32::MAX),
             founded_at: membership.founded_at(),
             settings: membership.settings.clone(),
-            removed: None,
+            removed: self.removed(membership),
         }
+    }
+
+    /// How this device's membership ended, if it did.
+    fn removed(&self, membership: &Membership) -> Option<Removed> {
+        let former = membership.former.get(&self.me)?;
+        let by = if former.by == self.me { None } else { decisions::name_of(membership, former.by) };
+        Some(Removed { by, at: former.ended_at.millis() })
     }
 
     fn members(&self, membership: &Membership) -> Vec<MemberInfo> {

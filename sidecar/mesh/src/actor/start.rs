@@ -85,6 +85,7 @@ pub(crate) async fn start(config: MeshConfig) -> Result<Inner, MeshError> {
         active: None,
         met: BTreeMap::new(),
         refused: Refused::default(),
+        cuts: Vec::new(),
         card: None,
         table: Arc::default(),
         table_watch: links.table(),

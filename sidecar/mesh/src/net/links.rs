@@ -14,7 +14,7 @@ use iroh::endpoint::{Connection, ConnectionError};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::close::{self, CloseCode};
 use super::endpoint;
@@ -82,7 +82,7 @@ enum Command {
     Learn(DeviceId, Places),
     Hurry(DeviceId),
     Named(DeviceName),
-    Farewell(DeviceId, Bytes),
+    Farewell(DeviceId, Bytes, Arc<DropGuard>),
     LookAgain,
     /// Makes one more connection to a device that is linked.
     #[cfg(test)]
@@ -133,9 +133,12 @@ impl Links {
         self.send(Command::Named(name)).await;
     }
 
-    /// `device` is no member any more: cut its requests at once, tell it with `records`, close.
-    pub(crate) async fn farewell(&self, device: DeviceId, records: Bytes) {
-        self.send(Command::Farewell(device, records)).await;
+    /// `device` is no member any more: cut its requests at once, tell it with `records`, close. The token is cancelled
+    /// when no connection to it is left, after half a second at most.
+    pub(crate) async fn farewell(&self, device: DeviceId, records: Bytes) -> CancellationToken {
+        let cut = CancellationToken::new();
+        self.send(Command::Farewell(device, records, Arc::new(cut.clone().drop_guard()))).await;
+        cut
     }
 
     /// As if this device did not know that it is linked.
@@ -220,7 +223,7 @@ impl Actor {
             Command::Learn(device, places) => self.learn(device, &places),
             Command::Hurry(device) => self.dial_soon(device, Duration::ZERO),
             Command::Named(name) => self.setup.name = name,
-            Command::Farewell(device, records) => self.say_farewell(device, &records),
+            Command::Farewell(device, records, cut) => self.say_farewell(device, &records, &cut),
             Command::LookAgain => {}
             #[cfg(test)]
             Command::DialAnyway(device) => self.spawn_dial(device),
@@ -425,16 +428,17 @@ impl Actor {
         self.dial_soon(device, backoff(failures, refused));
     }
 
-    fn say_farewell(&mut self, device: DeviceId, records: &Bytes) {
+    fn say_farewell(&mut self, device: DeviceId, records: &Bytes, cut: &Arc<DropGuard>) {
         let Some(peer) = self.peers.remove(&device) else { return };
         self.places.remove(&device);
         for link in peer.links {
             link.revoke();
-            let records = records.clone();
+            let (records, cut) = (records.clone(), cut.clone());
             self.tasks.spawn(async move {
                 let told = sync::post(&link, sync::RECORDS, records);
                 let _ = tokio::time::timeout(FAREWELL, told).await;
                 link.close(CloseCode::Removed);
+                drop(cut);
                 Outcome::Farewell
             });
         }

@@ -1,5 +1,6 @@
 //! Several meshes in one process, on loopback, with real sockets and real encryption.
 //!
+//! - `governance`: removals and who confirmed them, kind, settings, decisions
 //! - `members`: members that misbehave
 //! - `story`: found, invite, knock, approve, use; deny; restart; a third device; removal
 //! - `requests`: streams, cancel, many at once, dead peers
@@ -8,6 +9,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+mod governance;
 mod members;
 mod requests;
 mod story;
