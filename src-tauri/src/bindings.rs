@@ -7,6 +7,7 @@ use tauri_specta::{Builder, ErrorHandlingMode, collect_commands, collect_events}
 
 use crate::commands;
 use crate::daemon::ShellState;
+use crate::links::OpenedLink;
 
 /// Every command and event of the app.
 pub fn builder() -> Builder<Wry> {
@@ -64,8 +65,9 @@ pub fn builder() -> Builder<Wry> {
             commands::shell::shell_state,
             commands::shell::daemon_restart,
             commands::shell::open_link,
+            commands::shell::pending_link,
         ])
-        .events(collect_events![ShellState])
+        .events(collect_events![ShellState, OpenedLink])
         .error_handling(ErrorHandlingMode::Result)
         // Times and sizes stay far below 2^53.
         .dangerously_cast_bigints_to_number()

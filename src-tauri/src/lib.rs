@@ -2,11 +2,12 @@
 //!
 //! It holds no domain state. [`daemon`] finds, starts, checks and stops the `myownmesh` daemon; [`commands`] hands each
 //! request of the UI to it; [`streams`] forwards its subscriptions; [`notify`] tells a person who looks elsewhere that
-//! a device knocks; [`bindings`] writes the types down for the UI.
+//! a device knocks; [`links`] opens invites that were clicked outside; [`bindings`] writes the types down for the UI.
 
 pub mod bindings;
 pub mod commands;
 pub mod daemon;
+pub mod links;
 pub mod notify;
 pub mod streams;
 mod window;
@@ -21,6 +22,7 @@ use tauri_plugin_window_state::StateFlags;
 use tauri_specta::Event;
 
 use daemon::Daemon;
+use links::Links;
 
 /// Opens the app and returns when it has ended.
 pub fn run(context: Context<Wry>) -> ExitCode {
@@ -47,15 +49,19 @@ pub fn run(context: Context<Wry>) -> ExitCode {
 fn build(context: Context<Wry>) -> tauri::Result<tauri::App> {
     let bindings = bindings::builder();
     tauri::Builder::default()
+        // Before the next, which hands it the link of a second start.
+        .plugin(tauri_plugin_deep_link::init())
         .plugin(single_instance(&context))
         .plugin(tauri_plugin_window_state::Builder::new().with_state_flags(remembered()).build())
         .plugin(tauri_plugin_shell::init())
         .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_notification::init())
+        .manage(Links::default())
         .invoke_handler(bindings.invoke_handler())
         .on_page_load(|webview, page| {
             if page.event() == PageLoadEvent::Started {
                 streams::stop_all(webview);
+                webview.state::<Links>().page_left();
             }
         })
         .setup(move |app| {
@@ -74,6 +80,7 @@ fn build(context: Context<Wry>) -> tauri::Result<tauri::App> {
                     tracing::warn!("the window was not told about the daemon: {error}");
                 }
             });
+            links::watch(&handle);
             notify::watch_knocks(handle.clone(), daemon.clone());
             app.manage(daemon);
             window::quit_on_signals(handle);
@@ -87,7 +94,7 @@ fn remembered() -> StateFlags {
     StateFlags::SIZE | StateFlags::POSITION | StateFlags::MAXIMIZED
 }
 
-/// One window per home: a second start of the same home shows the first window.
+/// One window per home: a second start of the same home shows the first window, and hands it its link.
 fn single_instance(context: &Context<Wry>) -> tauri::plugin::TauriPlugin<Wry> {
     let mut name = context.config().identifier.clone();
     if let Some(home) = std::env::var_os(HOME_VARIABLE).filter(|home| !home.is_empty()) {

@@ -5,6 +5,7 @@ use tauri::{AppHandle, State};
 use tauri_plugin_shell::ShellExt;
 
 use crate::daemon::{Daemon, ShellState};
+use crate::links::Links;
 
 /// Whether the daemon is attached, and if not, why. Changes arrive as `shell-state`.
 #[tauri::command]
@@ -35,6 +36,15 @@ pub fn open_link(app: AppHandle, url: String) -> Result<(), ControlError> {
     app.shell().open(url, None).map_err(|error| {
         ControlError::new(ErrorCode::Internal, format!("The address could not be opened: {error}. Copy it instead."))
     })
+}
+
+/// The `myownllm://join/...` link that opened the app before the window listened. Listen to `opened-link` first, then ask,
+/// once; later links arrive as that event.
+#[tauri::command]
+#[specta::specta]
+#[expect(clippy::needless_pass_by_value, reason = "Tauri hands its arguments over by value")]
+pub fn pending_link(links: State<'_, Links>) -> Option<String> {
+    links.take()
 }
 
 /// A model wrote the address: it must never start a program or read a file.

@@ -115,10 +115,16 @@ export const commands = {
 	daemonRestart: (apiPort: number | null) => typedError<null, ControlError>(__TAURI_INVOKE("daemon_restart", { apiPort })),
 	/**  Opens a web or mail address in the system's own program; the window itself never leaves the app. */
 	openLink: (url: string) => typedError<null, ControlError>(__TAURI_INVOKE("open_link", { url })),
+	/**
+	 *  The `myownllm://join/...` link that opened the app before the window listened. Listen to `opened-link` first, then ask,
+	 *  once; later links arrive as that event.
+	 */
+	pendingLink: () => __TAURI_INVOKE<string | null>("pending_link"),
 };
 
 /** Events */
 export const events = {
+	openedLink: makeEvent<OpenedLink, OpenedLink>("opened-link"),
 	shellState: makeEvent<ShellState, ShellState>("shell-state"),
 };
 
@@ -875,6 +881,16 @@ export type NetworkSettings = {
 	announce: boolean,
 	/**  One switch that overrules relays and lookup: nothing beyond the local network is contacted. */
 	air_gapped: boolean,
+};
+
+/**
+ *  A link was opened while the window listened: show the join screen with it.
+ * 
+ *  No `Debug`, so that it cannot end in a log by accident.
+ */
+export type OpenedLink = {
+	/**  The link, `myownllm://join/...`. It may carry a secret: show it, do not log it. */
+	url: string,
 };
 
 /**  How a device is reached. */
