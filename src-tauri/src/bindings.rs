@@ -8,6 +8,7 @@ use tauri_specta::{Builder, ErrorHandlingMode, collect_commands, collect_events}
 use crate::commands;
 use crate::daemon::ShellState;
 use crate::links::OpenedLink;
+use crate::notify::OpenedKnock;
 
 /// Every command and event of the app.
 pub fn builder() -> Builder<Wry> {
@@ -67,7 +68,7 @@ pub fn builder() -> Builder<Wry> {
             commands::shell::open_link,
             commands::shell::pending_link,
         ])
-        .events(collect_events![ShellState, OpenedLink])
+        .events(collect_events![ShellState, OpenedLink, OpenedKnock])
         .error_handling(ErrorHandlingMode::Result)
         // Times and sizes stay far below 2^53.
         .dangerously_cast_bigints_to_number()

@@ -124,6 +124,7 @@ export const commands = {
 
 /** Events */
 export const events = {
+	openedKnock: makeEvent<OpenedKnock, OpenedKnock>("opened-knock"),
 	openedLink: makeEvent<OpenedLink, OpenedLink>("opened-link"),
 	shellState: makeEvent<ShellState, ShellState>("shell-state"),
 };
@@ -881,6 +882,12 @@ export type NetworkSettings = {
 	announce: boolean,
 	/**  One switch that overrules relays and lookup: nothing beyond the local network is contacted. */
 	air_gapped: boolean,
+};
+
+/**  The notification of a knock was clicked: open its card, if it still waits. */
+export type OpenedKnock = {
+	/**  Id of the knock. */
+	id: string,
 };
 
 /**
