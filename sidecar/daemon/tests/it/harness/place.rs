@@ -22,6 +22,9 @@ pub(crate) struct Place {
     builtin: bool,
     api_port: u16,
     listen: String,
+    /// What `serve` is told about finding others, and what starts it; for tests that do not run on loopback.
+    pub(crate) discovery: Vec<String>,
+    pub(crate) starter: Vec<String>,
 }
 
 impl Place {
@@ -31,7 +34,17 @@ impl Place {
         let home = folder.path().join("home");
         let arguments = ["--device-name", device_name].map(str::to_owned).to_vec();
         let listen = "127.0.0.1:0".to_owned();
-        Self { folder: Arc::new(folder), home, arguments, variables: Vec::new(), builtin: false, api_port: 0, listen }
+        Self {
+            folder: Arc::new(folder),
+            home,
+            arguments,
+            variables: Vec::new(),
+            builtin: false,
+            api_port: 0,
+            listen,
+            discovery: ["--relay", "none", "--no-mdns"].map(str::to_owned).to_vec(),
+            starter: Vec::new(),
+        }
     }
 
     /// Uses this folder as the home, which need not be possible.
@@ -125,8 +138,8 @@ impl Place {
 
     /// The command that serves this home.
     pub(crate) fn serve(&self) -> Command {
-        let mut command = self.command();
-        command.args(["serve", "--json", "--relay", "none", "--no-mdns"]);
+        let mut command = self.command_by(&self.starter);
+        command.args(["serve", "--json"]).args(&self.discovery);
         command.args(["--api-port", &self.api_port.to_string(), "--listen", &self.listen]);
         if !self.builtin {
             command.arg("--no-builtin-engine");
@@ -139,8 +152,15 @@ impl Place {
 
     /// The command line for this home.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(BINARY);
+        self.command_by(&[])
+    }
+
+    /// The same, run by another program (`ip netns exec ...`), which must become it rather than start it.
+    fn command_by(&self, starter: &[String]) -> Command {
+        let mut words = starter.iter().map(String::as_str).chain([BINARY]);
+        let mut command = Command::new(words.next().unwrap_or(BINARY));
         command
+            .args(words)
             .arg("--home")
             .arg(&self.home)
             .env("MYOWNMESH_SECRETS", "file")

@@ -1,0 +1,65 @@
+//! Real daemons on machines of their own, joined by links that are slow, lossy and cut: what loopback cannot show.
+//!
+//! Each test makes a small net of network namespaces (`net`), runs a daemon on each node, and changes the links while
+//! everything runs.
+//!
+//! * `members`: knocks, removals, partitions and long absences over real links
+//! * `heal`: sleep, new addresses, frozen and killed peers, cuts, loss
+//!
+//! Making a net takes root, Linux and TUN devices. Where one is missing the tests say so and count as ignored; on a build
+//! server that runs them as root they fail instead, for there somebody counts on them.
+
+#[cfg(target_os = "linux")]
+#[path = "../it/harness/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "the other binary uses the rest")]
+mod harness;
+#[cfg(target_os = "linux")]
+mod heal;
+#[cfg(target_os = "linux")]
+mod members;
+#[cfg(target_os = "linux")]
+mod net;
+#[cfg(target_os = "linux")]
+mod steps;
+
+#[cfg(not(target_os = "linux"))]
+fn main() {}
+
+#[cfg(target_os = "linux")]
+fn main() -> std::process::ExitCode {
+    let arguments = libtest_mimic::Arguments::from_args();
+    let missing = net::missing();
+    let root = rustix::process::geteuid().is_root();
+    let ignored = missing.is_some() && !(root && std::env::var_os("CI").is_some());
+    if let Some(why) = &missing {
+        eprintln!("skipped: {why}, so nothing is tested over emulated links here.");
+    }
+    let trials = trials().into_iter().map(|trial| trial.with_ignored_flag(ignored)).collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// The tests, by module.
+#[cfg(target_os = "linux")]
+macro_rules! tests {
+    ($($module:ident: $($test:ident)*;)*) => {
+        vec![$($(libtest_mimic::Trial::test(
+            concat!(stringify!($module), "::", stringify!($test)),
+            || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.expect("a runtime").block_on($module::$test());
+                Ok(())
+            },
+        ),)*)*]
+    };
+}
+
+#[cfg(target_os = "linux")]
+fn trials() -> Vec<libtest_mimic::Trial> {
+    tests! {
+        heal:
+            a_short_cut_heals_by_itself
+            an_answer_streams_over_a_bad_link;
+        members:
+            the_delay_of_a_link_is_what_devices_tell;
+    }
+}
