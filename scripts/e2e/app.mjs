@@ -5,7 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ALONE, Device, NO_KEYCHAIN, until } from '../lib/mesh.mjs';
 import { built } from '../lib/paths.mjs';
+import { run } from '../lib/run.mjs';
 import { Window } from './webdriver.mjs';
+
+const PROGRAM = () => process.env.MYOWNLLM_APP || built('myownllm');
 
 const quoted = (words) => words.map((word) => `'${word}'`).join(' ');
 
@@ -27,16 +30,26 @@ export class App {
     writeFileSync(this.launcher, script, { mode: 0o755 });
   }
 
-  async open(env = {}) {
-    const own = {
+  /** What every start of this app has in its environment. */
+  get env() {
+    return {
       MYOWNMESH_HOME: this.device.home,
       MYOWNLLM_MESH_BIN: this.launcher,
-      // What the app remembers of its window must not come from, or go to, the person's own.
+      // What the app remembers of its window, and tells the system of itself, must not come from, or go to, the person's own.
       XDG_DATA_HOME: join(this.folder, 'data'),
       XDG_CONFIG_HOME: join(this.folder, 'config'),
     };
-    this.window = await Window.open(process.env.MYOWNLLM_APP || built('myownllm'), { ...own, ...env });
+  }
+
+  /** Starts the app with `args`; `env` adds to its environment. */
+  async open(env = {}, args = []) {
+    this.window = await Window.open(PROGRAM(), { ...this.env, ...env }, args);
     return this.window;
+  }
+
+  /** Starts the app once more, as a second click on its icon does; returns how it ended. */
+  startAgain(...args) {
+    return run(PROGRAM(), args, { env: this.env, timeout: 20_000 });
   }
 
   /** Process id of the daemon that the app started last; waits for one that is not `other`. */

@@ -10,6 +10,7 @@ import { start } from '../lib/run.mjs';
 const ELEMENT = 'element-6066-11e4-a52e-4f735466cecf';
 
 const ENTER = '\uE007';
+const ESCAPE = '\uE00C';
 
 const freePort = () =>
   new Promise((resolve, reject) => {
@@ -35,8 +36,8 @@ export function lives(pid) {
 
 /** A window under WebDriver. */
 export class Window {
-  /** Starts WebKitWebDriver, and through it the app. */
-  static async open(app, env) {
+  /** Starts WebKitWebDriver, and through it the app with `args`. */
+  static async open(app, env, args = []) {
     const port = await freePort();
     const driver = start('WebKitWebDriver', [`--port=${port}`, '--host=127.0.0.1'], {
       stdio: 'inherit',
@@ -49,7 +50,7 @@ export class Window {
         () => null,
       ),
     );
-    const capabilities = { alwaysMatch: { 'webkitgtk:browserOptions': { binary: app, args: [] } } };
+    const capabilities = { alwaysMatch: { 'webkitgtk:browserOptions': { binary: app, args } } };
     const { sessionId } = await window.call('POST', '/session', { capabilities });
     window.session = `/session/${sessionId}`;
     return window;
@@ -121,6 +122,27 @@ export class Window {
 
   click(what, xpath, within) {
     return this.#act(what, xpath, (element) => this.call('POST', `${element}/click`), within);
+  }
+
+  /** Waits until a text that was there is gone. */
+  seeGone(text) {
+    const xpath = `//body//*[contains(normalize-space(.), ${literal(text)})]`;
+    return until(`the end of "${text}"`, async () => ((await this.find(xpath)) === null ? true : null));
+  }
+
+  /** Presses the Escape key. */
+  async pressEscape() {
+    const key = (type) => ({ type, value: ESCAPE });
+    const actions = [{ type: 'key', id: 'keyboard', actions: [key('keyDown'), key('keyUp')] }];
+    await this.call('POST', `${this.session}/actions`, { actions });
+  }
+
+  /** Takes the window off the screen, as its button does. */
+  async minimize() {
+    await this.call('POST', `${this.session}/window/minimize`);
+    await until('the window off the screen', async () =>
+      (await this.run('return document.hasFocus()')) ? null : true,
+    );
   }
 
   press(name, within) {

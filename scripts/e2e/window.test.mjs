@@ -8,13 +8,8 @@ import { Device, until } from '../lib/mesh.mjs';
 import { at } from '../lib/paths.mjs';
 import { App } from './app.mjs';
 import { serveOtherVersion } from './other-version.mjs';
+import { invite, shot, welcome, words } from './steps.mjs';
 import { lives } from './webdriver.mjs';
-
-/** The words on the screen come from the one catalogue. */
-const WORDS = JSON.parse(readFileSync(at('ui', 'src', 'i18n', 'en.json'), 'utf8'));
-const words = (key, values = {}) => WORDS[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
-const field = (label) => `//input[@id=//label[normalize-space(.)='${label}']/@for]`;
-const shot = (name) => at('out', 'shots', `window-${name}.png`);
 
 const apps = [];
 const devices = [];
@@ -29,31 +24,6 @@ after(async () => {
   for (const app of apps) await app.remove();
   for (const device of devices) await device.remove();
 });
-
-/** Names this device and founds a network, as on the first start. */
-async function welcome(window) {
-  await window.seeText(words('welcome.name'), 60_000);
-  await window.type('the name of this device', field(words('general.name')), 'Kitchen');
-  await window.shot(shot('1-welcome'));
-  await window.press(words('action.continue'));
-  await window.click('the way to found a network', `//button[.//*[normalize-space(.)='${words('welcome.found')}']]`);
-  await window.type('the name of the network', field(words('create.name')), 'home');
-  await window.press(words('create.action'));
-  await window.seeText(words('welcome.chat'));
-  await window.shot(shot('2-founded'));
-  await window.press(words('welcome.skipAll'));
-}
-
-/** Makes an invite in the window and returns the link. */
-async function invite(window) {
-  await window.press(words('empty.addDevice'));
-  const link = await until('the invite', async () => {
-    const text = await window.run(`return document.querySelector('[data-testid=invite]')?.innerText ?? null`);
-    return text?.trim() || null;
-  });
-  await window.press(words('action.close'));
-  return link;
-}
 
 /** Asks in the window on the route `name`; returns how many different lengths the growing answer had. */
 async function ask(window, name, question) {

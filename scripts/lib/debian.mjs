@@ -21,13 +21,16 @@ export const TO_BUILD = [
   ...COMPILER,
 ];
 
-/** To test the real window, the interface in a browser, the keychain, and the official OpenAI client for Python. */
+/** To test the real window on a desktop of its own, the interface in a browser, the keychain, and the official OpenAI client for Python. */
 export const TO_TEST = [
   'xvfb',
   'xauth',
   'webkit2gtk-driver',
   'dbus-x11',
   'dbus',
+  'dunst',
+  'libglib2.0-bin',
+  'xdg-utils',
   'gnome-keyring',
   'libsecret-tools',
   'x11-utils',

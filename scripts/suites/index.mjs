@@ -56,8 +56,9 @@ async function* clients({ env }) {
 
 async function* window({ env }) {
   const screen = ['xvfb-run', '-a', '-s', '-screen 0 1280x800x24 -nolisten tcp', 'dbus-run-session', '--'];
-  const test = ['node', '--test', '--test-reporter=tap', at('scripts', 'e2e', 'window.test.mjs')];
-  yield part('the real window', [...screen, ...test], { count: 'node', env });
+  const test = (file) => [...screen, 'node', '--test', '--test-reporter=tap', at('scripts', 'e2e', file)];
+  yield part('the real window', test('window.test.mjs'), { count: 'node', env });
+  yield part('notifications and links on a desktop', test('desktop.test.mjs'), { count: 'node', env });
 }
 
 /**

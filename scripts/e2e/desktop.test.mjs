@@ -1,0 +1,79 @@
+// The real window on a desktop with a notification server: knocks that are announced while the person looks elsewhere. Runs inside xvfb-run and dbus-run-session.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Device, until } from '../lib/mesh.mjs';
+import { App } from './app.mjs';
+import { Notifications } from './desktop.mjs';
+import { invite, shot, welcome, words } from './steps.mjs';
+
+const removed = [];
+
+/** Removed at the end of the tests. */
+function own(thing) {
+  removed.push(thing);
+  return thing;
+}
+
+let notifications;
+
+before(async () => {
+  notifications = await Notifications.open();
+});
+
+after(async () => {
+  for (const thing of removed) await thing.remove();
+  notifications?.close();
+});
+
+const cardOf = (device) => words('knock.title', { device, network: 'home' });
+const titleOf = (device) => `${device} wants to join home`;
+
+/** Waits until the window is on the screen and has the keyboard. */
+const seeInFront = (window) =>
+  until('the window in front', async () => ((await window.run('return document.hasFocus()')) ? true : null));
+
+test('a knock while the window is minimized raises a notification; a click on it opens the card', async () => {
+  const app = own(new App());
+  const desk = own(new Device('Desk'));
+  const [window] = await Promise.all([app.open(), desk.serve()]);
+  await welcome(window);
+  const link = await invite(window);
+  await window.minimize();
+  const joining = desk.follow(['join', link, '--wait', '120']);
+
+  await notifications.see(titleOf('Desk'));
+  assert.equal(await notifications.count(), 1);
+  assert.equal(await window.run('return document.visibilityState'), 'hidden');
+  await notifications.click();
+  await seeInFront(window);
+  await window.seeText(cardOf('Desk'));
+  await window.shot(shot('8-from-notification'));
+
+  await window.press(words('knock.match'));
+  assert.equal((await joining.done).at(-1).event, 'joined');
+});
+
+test('a knock that ends takes its notification with it', async () => {
+  const [app] = removed;
+  const tablet = own(new Device('Tablet'));
+  await tablet.serve();
+  const { invite: link } = await app.device.cli('invite');
+  await app.window.minimize();
+  const joining = tablet.follow(['join', link, '--wait', '120']);
+  await notifications.see(titleOf('Tablet'));
+  const before = await notifications.count();
+  joining.child.kill('SIGINT');
+  await notifications.seeCount(before - 1);
+});
+
+test('a knock while the person looks at the window raises no notification', async () => {
+  const app = own(new App());
+  const laptop = own(new Device('Laptop'));
+  const [window] = await Promise.all([app.open(), laptop.serve()]);
+  await welcome(window);
+  await seeInFront(window);
+  laptop.follow(['join', await invite(window), '--wait', '120']);
+  await window.seeText(cardOf('Laptop'), 30_000);
+  assert.ok(!notifications.shown().includes(titleOf('Laptop')));
+});
