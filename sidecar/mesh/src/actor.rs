@@ -46,10 +46,10 @@ use crate::net::sync::{CardPush, Push};
 use crate::proto::Millis;
 use crate::proto::hlc::Clock;
 use crate::proto::ids::{DeviceId, InviteId, NetworkId, RecordId};
-use crate::proto::knock::{Admission, Bundle, PendingKnock};
+use crate::proto::knock::{Admission, Board, Bundle, Decide, PendingKnock, Verdict};
 use crate::proto::name::{DeviceName, NetworkName};
 use crate::proto::reconcile::{RecordSet, Refused};
-use crate::proto::record::{NetworkKind, Role, Via};
+use crate::proto::record::{Admit, NetworkKind, Record, Role, Via};
 use crate::roster::Roster;
 use crate::store::Store;
 
@@ -172,6 +172,37 @@ pub(crate) enum Command {
         role: Role,
         via: Via,
         reply: Reply<Admitted>,
+    },
+    /// Another member decided about a knock here, and signed this record: keep it.
+    AdmitSigned {
+        knock: Box<PendingKnock>,
+        record: Box<Record>,
+        reply: Reply<Admitted>,
+    },
+    /// A person here approves a knock at another member: sign, and tell nobody yet.
+    SignApproval {
+        network: NetworkId,
+        admit: Box<Admit>,
+        reply: Reply<Record>,
+    },
+    /// That member took the record.
+    KeepApproval {
+        record: Box<Record>,
+        reply: Reply<MemberInfo>,
+    },
+    /// A member tells what waits at it.
+    PeerBoard {
+        from: DeviceId,
+        network: NetworkId,
+        board: Board,
+        reply: Reply<()>,
+    },
+    /// A member has decided about a knock here.
+    PeerDecide {
+        by: DeviceId,
+        network: NetworkId,
+        decide: Decide,
+        reply: Reply<Verdict>,
     },
     /// A member that lost its records knocks.
     BundleFor {
@@ -355,6 +386,23 @@ impl Actor {
                 let done = self.admit(*knock, role, via).await;
                 self.publish_then(reply, done);
             }
+            Command::AdmitSigned { knock, record, reply } => {
+                let done = self.admit_signed(*knock, *record).await;
+                self.publish_then(reply, done);
+            }
+            Command::SignApproval { network, admit, reply } => answer(reply, self.sign_approval(network, *admit)),
+            Command::KeepApproval { record, reply } => {
+                let done = self.keep_approval(*record).await;
+                self.publish_then(reply, done);
+            }
+            Command::PeerBoard { from, network, board, reply } => match self.ledger_of(network) {
+                Ok(_) => self.knocks.board(from, board, reply),
+                Err(error) => answer(reply, Err(error)),
+            },
+            Command::PeerDecide { by, network, decide, reply } => match self.ledger_of(network) {
+                Ok(_) => self.knocks.decide_for(by, decide, reply),
+                Err(error) => answer(reply, Err(error)),
+            },
             Command::BundleFor { device, reply } => answer(reply, self.bundle(device)),
             Command::PeerRecords { from, network, push, reply } => {
                 let done = self.peer_records(from, network, push).await;

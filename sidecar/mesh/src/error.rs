@@ -215,7 +215,7 @@ impl From<DecideError> for MeshError {
         match error {
             DecideError::Gone => Self::UnknownKnock,
             DecideError::CodesDiffer => Self::CodeMismatch,
-            DecideError::Deciding => Self::Conflict(sentence(&error.to_string())),
+            DecideError::Deciding | DecideError::Decided { .. } => Self::Conflict(sentence(&error.to_string())),
             DecideError::MayNotGrant => Self::NotAllowed(sentence(&error.to_string())),
         }
     }

@@ -258,6 +258,15 @@ impl Store {
         Ok(record)
     }
 
+    /// Takes the next number of this device for a record that may never be kept. A gap holds nothing up.
+    pub(crate) fn spend_number(&mut self, network: NetworkId) -> Result<u64, StoreError> {
+        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let next = last_seq(&tx, network)? + 1;
+        note_number(&tx, network, next)?;
+        tx.commit()?;
+        Ok(next)
+    }
+
     /// Keeps records from elsewhere in one transaction; those that are new come back. The caller has judged whether they
     /// may come in.
     pub(crate) fn insert_all(&mut self, records: &[Record], now: Millis) -> Result<Vec<Record>, StoreError> {
@@ -462,13 +471,19 @@ fn insert(tx: &Transaction<'_>, me: DeviceId, record: &Record, now: Millis) -> R
             now
         ])?;
     if record.author() == me {
-        tx.execute(
-            "INSERT INTO mesh_sequences (network, last) VALUES (?1, ?2)
-             ON CONFLICT (network) DO UPDATE SET last = max(last, excluded.last)",
-            params![record.network().as_bytes(), stored(record.seq())],
-        )?;
+        note_number(tx, record.network(), record.seq())?;
     }
     Ok(added == 1)
+}
+
+/// Notes that this device has used a number.
+fn note_number(tx: &Transaction<'_>, network: NetworkId, seq: u64) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO mesh_sequences (network, last) VALUES (?1, ?2)
+         ON CONFLICT (network) DO UPDATE SET last = max(last, excluded.last)",
+        params![network.as_bytes(), i64::try_from(seq).unwrap_or(i64::MAX)],
+    )?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -130,6 +130,59 @@ impl Actor {
         Ok(Admitted { bundle: self.bundle(knock.device)?, member })
     }
 
+    /// Keeps the admission that another member signed, if it counts, and gathers what the newcomer gets.
+    pub(super) async fn admit_signed(&mut self, knock: PendingKnock, record: Record) -> Result<Admitted, MeshError> {
+        let now = now_ms();
+        let ledger = self.ledger_of(record.network())?;
+        if !ledger.contains(&record.id()) {
+            let mut trial = ledger.clone();
+            trial.add(std::slice::from_ref(&record));
+            let in_time = self.clock.observe(record.hlc(), now).is_ok();
+            if !in_time || !trial.membership().counted.contains(&record.id()) {
+                self.refusals.tell(record.author(), Attempt::NoAuthority);
+                return Err(MeshError::NotAllowed("The approval of the other member does not count.".to_owned()));
+            }
+            let added = self.store.insert_all(std::slice::from_ref(&record), now)?;
+            let peers = vec![peer_address(knock.device, &Places::new(knock.addresses.iter().copied(), None))];
+            self.take_effect(&added, peers, None).await;
+        }
+        let member = self.member_by(&record)?;
+        Ok(Admitted { bundle: self.bundle(knock.device)?, member })
+    }
+
+    /// Signs the admission of a device that knocks at another member. It takes effect only when that member has taken
+    /// it; until then the record is nowhere but in its answer, and its number is spent.
+    pub(super) fn sign_approval(&mut self, network: NetworkId, admit: Admit) -> Result<Record, MeshError> {
+        let membership = self.ledger_of(network)?.membership();
+        if !membership.may_grant(self.me, admit.role) {
+            return Err(MeshError::NotAllowed(
+                "This device may not admit others with that role. Ask an owner of the network.".to_owned(),
+            ));
+        }
+        let seq = self.store.spend_number(network)?;
+        let hlc = self.clock.tick(now_ms());
+        Record::sign(&self.secret, network, seq, hlc, Body::Admit(admit))
+            .map_err(|error| MeshError::InvalidArgument(format!("This cannot be recorded: {error}.")))
+    }
+
+    /// Keeps an approval of this device that the other member has taken.
+    pub(super) async fn keep_approval(&mut self, record: Record) -> Result<MemberInfo, MeshError> {
+        self.ledger_of(record.network())?;
+        let added = self.store.insert_all(std::slice::from_ref(&record), now_ms())?;
+        if !added.is_empty() {
+            self.take_effect(&added, Vec::new(), None).await;
+        }
+        self.member_by(&record)
+    }
+
+    /// The member that the admission `record` made.
+    fn member_by(&self, record: &Record) -> Result<MemberInfo, MeshError> {
+        let membership = self.ledger_of(record.network())?.membership();
+        let Body::Admit(Admit { device, .. }) = record.body() else { return Err(MeshError::NotMember) };
+        let member = membership.members.get(device).ok_or(MeshError::NotMember)?;
+        Ok(self.member_info(*device, member))
+    }
+
     /// All records, and where the members are, for `guest`.
     pub(super) fn bundle(&self, guest: DeviceId) -> Result<Bundle, MeshError> {
         let ledger = self.ledger()?;

@@ -67,6 +67,7 @@ pub(crate) async fn start(config: MeshConfig) -> Result<Inner, MeshError> {
         mesh: inbox.clone(),
         events: events.clone(),
         refusals: refusals.clone(),
+        table: links.table(),
         stop: stops.knocks.clone(),
     });
     let empty = blank(me, &config.device_name, &endpoint);

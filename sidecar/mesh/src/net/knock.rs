@@ -1,9 +1,13 @@
 //! Strangers at the door: drives [`Host`](crate::proto::knock::Host) over the knock protocol.
 //!
+//! The knocks at other members, and what those decide about the ones here, are in [`sharing`].
+//!
 //! An actor of its own, so that nothing a stranger does can hold the mesh's actor up. It follows the roster, publishes
 //! the knocks that wait, carries decisions out, and asks the mesh's actor only to write an admission.
 
-use std::collections::BTreeMap;
+mod sharing;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +16,14 @@ use iroh::endpoint::{Connection, VarInt};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
+use self::sharing::Waiter;
 use super::close::CloseCode;
+use super::links::LinkTable;
 use super::refusals::{Attempt, Refusals};
 use super::wire::{self, FrameReader, WireError};
-use crate::actor::{Admitted, Command};
+use crate::actor::{Admitted, Command, Reply};
 use crate::api::{KnockInfo, KnockOutcome, MemberInfo, MeshEvent};
 use crate::clock::now_ms;
 use crate::error::MeshError;
@@ -25,8 +32,8 @@ use crate::proto::fold::Membership;
 use crate::proto::ids::{DeviceId, KnockId};
 use crate::proto::knock::message::{GUEST_LIMIT, HELLO_LIMIT, HOST_LIMIT};
 use crate::proto::knock::{
-    Bundle, ConnId, Decision, DenyKind, EndReason, GuestFrame, Host, HostEffect, HostEvent, HostFrame, HostLimits,
-    HostSetup,
+    Board, Bundle, ConnId, Decide, DecideError, Decision, DenyKind, EndReason, GuestFrame, Host, HostEffect, HostEvent,
+    HostFrame, HostLimits, HostSetup, PassedLimits, PassedOn, Verdict,
 };
 use crate::proto::name::DeviceName;
 use crate::roster::{Roster, RosterWatch};
@@ -61,6 +68,8 @@ pub(crate) struct Setup {
     pub(crate) mesh: mpsc::Sender<Command>,
     pub(crate) events: broadcast::Sender<MeshEvent>,
     pub(crate) refusals: Refusals,
+    /// The links to other members that may admit.
+    pub(crate) table: watch::Receiver<Arc<LinkTable>>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -70,6 +79,10 @@ enum Event {
     Incoming(Connection, Option<IpAddr>),
     Guest(HostEvent),
     Decide(KnockId, Decision, Decided),
+    /// A linked member tells what waits at it.
+    Board(DeviceId, Board, Reply<()>),
+    /// A linked member has decided about a knock here.
+    DecideFor(DeviceId, Decide, Reply<Verdict>),
     Named(DeviceName),
 }
 
@@ -85,6 +98,12 @@ impl Knocks {
             guests: BTreeMap::new(),
             next: 0,
             deciding: BTreeMap::new(),
+            passed: PassedOn::new(setup.me, PassedLimits::default()),
+            boards: watch::Sender::new(Arc::default()),
+            board_seq: u64::try_from(now_ms()).unwrap_or(0),
+            sharing: BTreeMap::new(),
+            answering: BTreeSet::new(),
+            elsewhere: JoinSet::new(),
             talks: JoinSet::new(),
             admissions: JoinSet::new(),
             inbox: inbox.clone(),
@@ -138,7 +157,18 @@ struct Actor {
     roster: Arc<Roster>,
     guests: BTreeMap<ConnId, Guest>,
     next: u64,
-    deciding: BTreeMap<KnockId, Decided>,
+    /// Whoever decided and waits for the admission to be written.
+    deciding: BTreeMap<KnockId, Waiter>,
+    /// Knocks at other members.
+    passed: PassedOn,
+    /// What other members are told of the knocks here, and how often that changed.
+    boards: watch::Sender<Arc<Board>>,
+    board_seq: u64,
+    /// The tasks that tell them, by link.
+    sharing: BTreeMap<DeviceId, (usize, AbortOnDropHandle<()>)>,
+    /// Knocks at other members that are being answered from here.
+    answering: BTreeSet<KnockId>,
+    elsewhere: JoinSet<KnockId>,
     talks: JoinSet<ConnId>,
     admissions: JoinSet<Admission>,
     inbox: mpsc::Sender<Event>,
@@ -151,7 +181,7 @@ impl Actor {
         let stop = self.setup.stop.clone();
         self.follow_roster();
         loop {
-            let due = self.host.deadline().map(|at| {
+            let due = self.host.deadline().into_iter().chain(self.passed.deadline()).min().map(|at| {
                 let wait = u64::try_from(at.saturating_sub(now_ms())).unwrap_or(0);
                 Duration::from_millis(wait)
             });
@@ -159,6 +189,10 @@ impl Actor {
                 biased;
                 () = stop.cancelled() => break,
                 Ok(()) = self.setup.roster.changed() => self.follow_roster(),
+                Ok(()) = self.setup.table.changed() => self.follow_links(),
+                Some(answered) = self.elsewhere.join_next(), if !self.elsewhere.is_empty() => if let Ok(knock) = answered {
+                    self.answering.remove(&knock);
+                },
                 Some(done) = self.admissions.join_next(), if !self.admissions.is_empty() => match done {
                     Ok(admission) => self.admission_done(admission),
                     Err(error) => tracing::error!(%error, "an admission's task failed"),
@@ -168,7 +202,7 @@ impl Actor {
                     self.drive(HostEvent::Closed { conn });
                 },
                 Some(event) = self.events.recv() => self.event(event),
-                () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => self.drive(HostEvent::Tick),
+                () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => self.tick(),
             }
             self.publish();
         }
@@ -184,8 +218,24 @@ impl Actor {
         if roster.network != self.roster.network {
             let effects = self.host.stop();
             self.carry_out(effects);
+            self.end_passed();
         }
         self.roster = roster;
+        if !self.may_admit() {
+            self.end_passed();
+        }
+        self.follow_links();
+    }
+
+    /// Whether this device may answer knocks.
+    fn may_admit(&self) -> bool {
+        self.roster.membership.as_ref().is_some_and(|membership| membership.may_admit(self.setup.me))
+    }
+
+    fn tick(&mut self) {
+        self.drive(HostEvent::Tick);
+        let effects = self.passed.tick(now_ms());
+        self.carry_out_passed(effects);
     }
 
     fn event(&mut self, event: Event) {
@@ -193,6 +243,8 @@ impl Actor {
             Event::Incoming(connection, address) => self.admit_talk(connection, address),
             Event::Guest(event) => self.drive(event),
             Event::Decide(knock, decision, reply) => self.decide(knock, decision, reply),
+            Event::Board(from, board, reply) => self.board(from, board, reply),
+            Event::DecideFor(by, decide, reply) => self.decide_for(by, decide, reply),
             Event::Named(name) => self.host.rename(name),
         }
     }
@@ -222,11 +274,12 @@ impl Actor {
             return;
         };
         let approves = matches!(decision, Decision::Approve { .. });
-        match self.host.decide(knock, decision, &membership) {
-            Err(error) => drop(reply.send(Err(error.into()))),
+        match self.host.decide(knock, decision.clone(), &membership) {
+            Err(DecideError::Gone) => self.decide_elsewhere(knock, decision, &membership, reply),
+            Err(error) => drop(reply.send(Err(sharing::refusal(error, &membership)))),
             Ok(effects) => {
                 if approves {
-                    self.deciding.insert(knock, reply);
+                    self.deciding.insert(knock, Waiter::Here(reply));
                 } else {
                     let _ = reply.send(Ok(None));
                 }
@@ -264,19 +317,26 @@ impl Actor {
                 }
                 HostEffect::Close { conn } => drop(self.guests.remove(&conn)),
                 HostEffect::Arrived(knock) => {
-                    let info = self.info(&knock);
-                    self.publish();
                     tracing::info!(device = %knock.device.short(), "a device knocks");
-                    // Nobody listening is fine.
-                    let _ = self.setup.events.send(MeshEvent::KnockArrived(info));
+                    self.refresh_board();
+                    if self.may_admit() {
+                        let info = self.info(&knock);
+                        self.publish();
+                        // Nobody listening is fine.
+                        let _ = self.setup.events.send(MeshEvent::KnockArrived(info));
+                    }
                 }
-                HostEffect::Ended { knock, reason } => self.ended(knock, reason),
-                HostEffect::Admit { knock, role, via } => {
+                HostEffect::Ended { knock, reason, by } => self.ended(knock, reason, by),
+                HostEffect::Admit { knock, role, via, signed } => {
                     let (conn, id) = (knock.conn, knock.id);
                     let mesh = self.setup.mesh.clone();
                     self.admissions.spawn(async move {
-                        let outcome =
-                            ask(&mesh, |reply| Command::Admit { knock: Box::new(knock), role, via, reply }).await;
+                        let knock = Box::new(knock);
+                        let outcome = ask(&mesh, |reply| match signed {
+                            Some(record) => Command::AdmitSigned { knock, record, reply },
+                            None => Command::Admit { knock, role, via, reply },
+                        })
+                        .await;
                         let outcome = outcome.map(|Admitted { bundle, member }| (bundle, Some(member)));
                         Admission { conn, knock: Some(id), outcome }
                     });
@@ -302,13 +362,13 @@ impl Actor {
             }
         };
         self.drive(event);
-        if let Some(reply) = reply {
-            // Whoever decided may have gone away.
-            let _ = reply.send(answer);
+        if let Some(waiter) = reply {
+            waiter.answer(answer);
         }
     }
 
-    fn ended(&mut self, knock: KnockId, reason: EndReason) {
+    fn ended(&mut self, knock: KnockId, reason: EndReason, by: Option<DeviceId>) {
+        self.refresh_board();
         let outcome = match reason {
             EndReason::Admitted => KnockOutcome::Approved,
             EndReason::Denied => KnockOutcome::Denied,
@@ -321,7 +381,8 @@ impl Actor {
         // A pre-approved knock was never shown.
         if let Some(info) = shown {
             self.publish();
-            let ended = MeshEvent::KnockEnded { id: knock, device_name: info.device_name, outcome, decided_by: None };
+            let decided_by = by.and_then(|by| self.member_name(by));
+            let ended = MeshEvent::KnockEnded { id: knock, device_name: info.device_name, outcome, decided_by };
             let _ = self.setup.events.send(ended);
         }
     }
@@ -343,10 +404,14 @@ impl Actor {
     }
 
     fn publish(&self) {
-        // A knock that is being admitted stays on the screen until it is done.
-        let mut infos: Vec<KnockInfo> = self.host.pending().into_iter().map(|knock| self.info(knock)).collect();
-        let shown = self.waiting.borrow().clone();
-        infos.extend(shown.iter().filter(|info| self.deciding.contains_key(&info.id)).cloned());
+        let mut infos = Vec::new();
+        if self.may_admit() {
+            infos.extend(self.host.shown().into_iter().map(|knock| self.info(knock)));
+            let here: BTreeSet<DeviceId> = infos.iter().map(|info| info.device_id).collect();
+            let others = self.passed.knocks().into_iter().filter(|knock| !here.contains(&knock.device));
+            infos.extend(others.map(|knock| self.passed_info(knock)));
+            infos.truncate(HostLimits::default().pending);
+        }
         infos.sort_by_key(|info| info.at);
         infos.dedup_by_key(|info| info.id);
         self.waiting.send_if_modified(|waiting| {

@@ -1,4 +1,4 @@
-//! The mesh's own routes for members, `/mesh/v1/*`: records, reconciliation, cards. Every one hands its bounded, parsed
+//! The mesh's own routes for members, `/mesh/v1/*`: records, reconciliation, cards, knocks. Every one hands its bounded, parsed
 //! body to the mesh's actor and answers with what that says.
 
 use axum::body::Bytes;
@@ -10,11 +10,15 @@ use http::{StatusCode, header};
 use tokio::sync::{mpsc, oneshot};
 
 use super::refusals::Attempt;
-use super::sync::{CARD, CardPush, FETCH, MAX_BODY, MAX_CARD, PING, Push, RECONCILE, RECORDS, unpack};
+use super::sync::{
+    CARD, CardPush, DECIDE, FETCH, KNOCKS, MAX_BODY, MAX_CARD, PING, Push, RECONCILE, RECORDS, pack, unpack,
+};
 use crate::actor::Command;
 use crate::api::Asker;
 use crate::error::MeshError;
 use crate::proto::ids::RecordId;
+use crate::proto::knock::share::{BOARD_LIMIT, DECIDE_LIMIT};
+use crate::proto::knock::{Board, Decide};
 
 /// Room for the JSON around a card.
 const CARD_SLACK: usize = 256;
@@ -31,6 +35,8 @@ pub(crate) fn routes(inbox: Inbox) -> Router {
         .route(RECONCILE, post(reconcile))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .route(CARD, post(card).layer(DefaultBodyLimit::max(MAX_CARD + CARD_SLACK)))
+        .route(KNOCKS, post(knocks).layer(DefaultBodyLimit::max(BOARD_LIMIT)))
+        .route(DECIDE, post(decide).layer(DefaultBodyLimit::max(DECIDE_LIMIT)))
         .with_state(inbox)
 }
 
@@ -54,6 +60,20 @@ async fn reconcile(State(inbox): State<Inbox>, Extension(asker): Extension<Asker
 async fn card(State(inbox): State<Inbox>, Extension(asker): Extension<Asker>, Json(push): Json<CardPush>) -> Response {
     let answer = ask(&inbox, |reply| Command::PeerCard { from: asker.device_id, network: asker.network, push, reply });
     empty(answer.await)
+}
+
+async fn knocks(State(inbox): State<Inbox>, Extension(asker): Extension<Asker>, body: Bytes) -> Response {
+    let Some(board) = unpack::<Board>(&body) else { return malformed() };
+    let answer =
+        ask(&inbox, |reply| Command::PeerBoard { from: asker.device_id, network: asker.network, board, reply }).await;
+    if matches!(answer, Err(MeshError::Protocol(_))) { malformed() } else { empty(answer) }
+}
+
+async fn decide(State(inbox): State<Inbox>, Extension(asker): Extension<Asker>, body: Bytes) -> Response {
+    let Some(decide) = unpack::<Decide>(&body) else { return malformed() };
+    let by = asker.device_id;
+    let answer = ask(&inbox, |reply| Command::PeerDecide { by, network: asker.network, decide, reply }).await;
+    bytes(answer.map(|verdict| pack(&verdict)))
 }
 
 async fn ask<T>(

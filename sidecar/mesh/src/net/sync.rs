@@ -31,6 +31,10 @@ pub(crate) const FETCH: &str = "/mesh/v1/records/fetch";
 pub(crate) const RECONCILE: &str = "/mesh/v1/reconcile";
 /// Takes a [`CardPush`].
 pub(crate) const CARD: &str = "/mesh/v1/card";
+/// Takes the [`Board`](crate::proto::knock::Board) of a member.
+pub(crate) const KNOCKS: &str = "/mesh/v1/knocks";
+/// Takes a [`Decide`](crate::proto::knock::Decide), answers with a [`Verdict`](crate::proto::knock::Verdict).
+pub(crate) const DECIDE: &str = "/mesh/v1/knocks/decide";
 
 /// Most bytes of a body on these routes, and of their answers.
 pub(crate) const MAX_BODY: usize = 1024 * 1024;

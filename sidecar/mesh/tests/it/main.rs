@@ -1,6 +1,7 @@
 //! Several meshes in one process, on loopback, with real sockets and real encryption.
 //!
 //! - `governance`: removals and who confirmed them, kind, settings, decisions
+//! - `knocks`: knocks that other members answer
 //! - `members`: members that misbehave
 //! - `story`: found, invite, knock, approve, use; deny; restart; a third device; removal
 //! - `requests`: streams, cancel, many at once, dead peers
@@ -10,6 +11,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 mod governance;
+mod knocks;
 mod members;
 mod requests;
 mod story;

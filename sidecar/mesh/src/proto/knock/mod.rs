@@ -1,6 +1,7 @@
 //! Knocking: how a stranger asks to be let in (ALPN [`KNOCK_ALPN`]).
 //!
-//! [`message`] holds the frames, [`guest`] the side that asks, [`host`] the side that is asked and its bounded queue.
+//! [`message`] holds the frames, [`guest`] the side that asks, [`host`] the side that is asked and its bounded queue,
+//! [`share`] what lets other members answer as well.
 //! One connection is one knock on one bi-stream that the guest opens:
 //!
 //! ```text
@@ -18,6 +19,7 @@
 pub mod guest;
 pub mod host;
 pub mod message;
+pub mod share;
 
 pub use guest::{Admission, Guest, GuestEffect, GuestEvent, GuestOutcome, GuestSetup, HostFault};
 pub use host::{
@@ -25,6 +27,10 @@ pub use host::{
 };
 pub use message::{
     Bundle, DenyKind, GuestFrame, Hello, HostFrame, InviteClaim, InviteProblem, KNOCK_ALPN, KNOCK_PROTOCOL, PeerAddress,
+};
+pub use share::{
+    Board, BoardEnd, BoardError, BoardKnock, Decide, Outcome, PassedEffect, PassedKnock, PassedLimits, PassedOn,
+    Verdict,
 };
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 mod types;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
@@ -16,6 +16,7 @@ use super::message::{
     Bundle, DenyKind, GUEST_LIMIT, GuestFrame, HELLO_LIMIT, Hello, HostFrame, KNOCK_PROTOCOL, MAX_ADDRESSES,
     MAX_REASON_CHARS,
 };
+use super::share::{Board, BoardEnd, BoardKnock, Decide, MAX_ENDED, MAX_ON_BOARD, Outcome, approval};
 use crate::proto::{
     Millis,
     code::{Commitment, Nonce, Transcript},
@@ -23,11 +24,13 @@ use crate::proto::{
     ids::{DeviceId, KnockId},
     limits::Backoff,
     name::{DeviceName, clean_text},
-    record::{MAX_OS_CHARS, Via},
+    record::{MAX_OS_CHARS, Record, Role, Via},
 };
 
 /// Most keys, and most addresses, whose attempts are remembered.
 pub const LIMITER_CAPACITY: usize = 1024;
+/// Knocks that ended and are remembered, so that whoever answers too late hears who was first.
+const MAX_OVER: usize = 64;
 /// Longest app version shown, in characters.
 const MAX_VERSION_CHARS: usize = 32;
 /// What a guest is told to wait when there is no room for it.
@@ -41,8 +44,30 @@ enum Stage {
     Challenged(Box<Hello>, DeviceName),
     /// A person decides.
     Pending(Box<PendingKnock>),
-    /// The driver writes the admission, or fetches the records.
-    Admitting(Option<KnockId>),
+    /// The driver writes the admission.
+    Admitting {
+        knock: Box<PendingKnock>,
+        /// Who decided; `None`: an invite did.
+        by: Option<DeviceId>,
+        /// Whether the guest went away meanwhile.
+        left: bool,
+    },
+    /// The driver fetches the records for a member that lost them.
+    Resending,
+}
+
+impl Stage {
+    fn is_with_driver(&self) -> bool {
+        matches!(self, Self::Admitting { .. } | Self::Resending)
+    }
+}
+
+/// A knock that is over, kept for those who answer it too late.
+#[derive(Debug, Clone, Copy)]
+struct Over {
+    knock: KnockId,
+    reason: EndReason,
+    by: Option<DeviceId>,
 }
 
 #[derive(Debug)]
@@ -61,6 +86,10 @@ pub struct Host {
     conns: BTreeMap<ConnId, Conn>,
     devices: Backoff<DeviceId>,
     addresses: Backoff<IpAddr>,
+    /// Whether another member is linked that may admit.
+    passes_on: bool,
+    /// Knocks that ended, the latest last.
+    over: VecDeque<Over>,
 }
 
 impl Host {
@@ -68,12 +97,49 @@ impl Host {
     pub fn new(setup: HostSetup) -> Self {
         let devices = Backoff::new(setup.limits.per_device, LIMITER_CAPACITY);
         let addresses = Backoff::new(setup.limits.per_address, LIMITER_CAPACITY);
-        Self { setup, conns: BTreeMap::new(), devices, addresses }
+        Self { setup, conns: BTreeMap::new(), devices, addresses, passes_on: false, over: VecDeque::new() }
     }
 
     /// Changes the name that guests are told.
     pub fn rename(&mut self, name: DeviceName) {
         self.setup.name = name;
+    }
+
+    /// Whether knocks are passed on to a linked member that may admit: then a host that may not takes them as well.
+    pub fn passes_on(&mut self, passes_on: bool) {
+        self.passes_on = passes_on;
+    }
+
+    /// The knocks to show, oldest first: those that wait, and those whose approval is being written.
+    pub fn shown(&self) -> Vec<&PendingKnock> {
+        let mut knocks: Vec<&PendingKnock> = self
+            .conns
+            .values()
+            .filter_map(|conn| match &conn.stage {
+                Stage::Pending(knock) | Stage::Admitting { knock, by: Some(_), .. } => Some(&**knock),
+                _ => None,
+            })
+            .collect();
+        knocks.sort_by_key(|knock| (knock.at, knock.conn));
+        knocks
+    }
+
+    /// What other members that may admit are told.
+    pub fn board(&self, seq: u64, now: Millis) -> Board {
+        let tell = |knock: &&PendingKnock| BoardKnock {
+            device: knock.device,
+            device_name: knock.name.to_string(),
+            os: knock.os.clone(),
+            host_nonce: knock.host_nonce,
+            guest_nonce: knock.guest_nonce,
+            expires_in_ms: u64::try_from(knock.expires_at.saturating_sub(now)).unwrap_or(0),
+        };
+        let end = |over: &Over| BoardEnd { id: over.knock, outcome: over.reason.outcome(), by: over.by };
+        Board {
+            seq,
+            waiting: self.shown().iter().take(MAX_ON_BOARD).map(tell).collect(),
+            ended: self.over.iter().rev().take(MAX_ENDED).rev().map(end).collect(),
+        }
     }
 
     /// The knocks that wait, oldest first.
@@ -98,7 +164,7 @@ impl Host {
 
     /// When to send the next [`HostEvent::Tick`].
     pub fn deadline(&self) -> Option<Millis> {
-        self.conns.values().filter(|conn| !matches!(conn.stage, Stage::Admitting(_))).map(|conn| conn.deadline).min()
+        self.conns.values().filter(|conn| !conn.stage.is_with_driver()).map(|conn| conn.deadline).min()
     }
 
     /// Takes an event in.
@@ -111,42 +177,100 @@ impl Host {
             HostEvent::Broken { conn, .. } => self.turn_down(conn, DenyKind::Protocol, None, EndReason::Faulty),
             HostEvent::Closed { conn } => self.closed(conn),
             HostEvent::Bundle { conn, bundle } => self.admitted(conn, bundle),
-            HostEvent::AdmitFailed { conn } => {
-                let reason = Some("The other device could not save the approval. Knock again.".to_owned());
-                self.turn_down(conn, DenyKind::CannotAdmit, reason, EndReason::Failed)
-            }
+            HostEvent::AdmitFailed { conn } => self.admit_failed(conn),
             HostEvent::Tick => self.tick(now),
         }
     }
 
-    /// Carries a person's decision out.
+    /// Carries a decision of the person at this device out.
     pub fn decide(
         &mut self,
         id: KnockId,
         decision: Decision,
         membership: &Membership,
     ) -> Result<Vec<HostEffect>, DecideError> {
-        let deciding = |conn: &Conn| matches!(conn.stage, Stage::Admitting(Some(admitting)) if admitting == id);
-        if self.conns.values().any(deciding) {
-            return Err(DecideError::Deciding);
-        }
-        let knock = self.get(id).cloned().ok_or(DecideError::Gone)?;
+        let me = self.setup.me;
+        let knock = self.undecided(id, me)?;
         match decision {
             Decision::Approve { code: Some(code), .. } if code != knock.code => Err(DecideError::CodesDiffer),
-            Decision::Approve { role, .. } if !membership.may_grant(self.setup.me, role) => {
-                Err(DecideError::MayNotGrant)
-            }
-            Decision::Approve { role, .. } => {
-                if let Some(conn) = self.conns.get_mut(&knock.conn) {
-                    conn.stage = Stage::Admitting(Some(id));
+            Decision::Approve { role, .. } if !membership.may_grant(me, role) => Err(DecideError::MayNotGrant),
+            Decision::Approve { role, .. } => Ok(self.begin_admission(knock, me, role, None)),
+            Decision::Deny { kind, reason } => self.deny(&knock, me, kind, reason, membership),
+        }
+    }
+
+    /// Carries out what another member, `by`, decided: a denial, or an approval by the record that it signed.
+    pub fn decide_for(
+        &mut self,
+        by: DeviceId,
+        decide: Decide,
+        membership: &Membership,
+    ) -> Result<Vec<HostEffect>, DecideError> {
+        match decide {
+            Decide::Approve { id, record } => {
+                let knock = self.undecided(id, by)?;
+                let record = Record::decode_for(membership.network, &record).map_err(|_| DecideError::MayNotGrant)?;
+                let role = approval(&record, &knock, by).ok_or(DecideError::MayNotGrant)?;
+                if !membership.may_grant(by, role) {
+                    return Err(DecideError::MayNotGrant);
                 }
-                Ok(vec![HostEffect::Admit { knock, role, via: Via::Knock }])
+                Ok(self.begin_admission(knock, by, role, Some(Box::new(record))))
             }
-            Decision::Deny { kind, reason } => {
-                let reason = reason.map(|text| clean_text(&text, MAX_REASON_CHARS)).filter(|text| !text.is_empty());
-                Ok(self.turn_down(knock.conn, kind, reason, EndReason::Denied))
+            Decide::Deny { id, kind, reason } => {
+                let knock = self.undecided(id, by)?;
+                let kind = if kind == DenyKind::CodesDiffer { kind } else { DenyKind::Denied };
+                self.deny(&knock, by, kind, reason, membership)
             }
         }
+    }
+
+    /// The knock, if it still waits for a decision; else what `asker` is to be told.
+    fn undecided(&self, id: KnockId, asker: DeviceId) -> Result<PendingKnock, DecideError> {
+        for conn in self.conns.values() {
+            match &conn.stage {
+                Stage::Pending(knock) if knock.id == id => return Ok((**knock).clone()),
+                Stage::Admitting { knock, by: Some(by), .. } if knock.id == id && *by != asker => {
+                    return Err(DecideError::Decided { by: *by, approved: true });
+                }
+                Stage::Admitting { knock, .. } if knock.id == id => return Err(DecideError::Deciding),
+                _ => {}
+            }
+        }
+        let over = self.over.iter().rev().find(|over| over.knock == id);
+        match over.and_then(|over| Some((over.by.filter(|by| *by != asker)?, over.reason))) {
+            Some((by, reason)) => Err(DecideError::Decided { by, approved: reason == EndReason::Admitted }),
+            None => Err(DecideError::Gone),
+        }
+    }
+
+    fn begin_admission(
+        &mut self,
+        knock: PendingKnock,
+        by: DeviceId,
+        role: Role,
+        signed: Option<Box<Record>>,
+    ) -> Vec<HostEffect> {
+        let waiting = Box::new(knock.clone());
+        self.set_stage(knock.conn, Stage::Admitting { knock: waiting, by: Some(by), left: false });
+        vec![HostEffect::Admit { knock, role, via: Via::Knock, signed }]
+    }
+
+    fn deny(
+        &mut self,
+        knock: &PendingKnock,
+        by: DeviceId,
+        kind: DenyKind,
+        reason: Option<String>,
+        membership: &Membership,
+    ) -> Result<Vec<HostEffect>, DecideError> {
+        if !membership.may_admit(by) {
+            return Err(DecideError::MayNotGrant);
+        }
+        let reason = reason.map(|text| clean_text(&text, MAX_REASON_CHARS)).filter(|text| !text.is_empty());
+        let frame = HostFrame::Denied { kind, reason };
+        let mut effects = vec![HostEffect::Send { conn: knock.conn, frame }];
+        effects.extend(self.forget_by(knock.conn, EndReason::Denied, Some(by)));
+        Ok(effects)
     }
 
     /// Ends every knock, since this device leaves the network.
@@ -196,7 +320,7 @@ impl Host {
                 self.revealed(id, hello, name, nonce, now, membership)
             }
             // Too late: the admission is being written, and will be there when the guest comes back.
-            (Stage::Admitting(_), GuestFrame::Withdraw) => Vec::new(),
+            (Stage::Admitting { .. } | Stage::Resending, GuestFrame::Withdraw) => Vec::new(),
             (_, GuestFrame::Withdraw) => self.forget(id, EndReason::Withdrawn),
             _ => self.turn_down(id, DenyKind::Protocol, None, EndReason::Faulty),
         }
@@ -218,10 +342,10 @@ impl Host {
             (kind, _) => return self.turn_down(id, kind.unwrap_or(DenyKind::Protocol), None, EndReason::Faulty),
         };
         if membership.is_member(device) {
-            self.set_stage(id, Stage::Admitting(None));
+            self.set_stage(id, Stage::Resending);
             return vec![HostEffect::Resend { conn: id, device }];
         }
-        if !membership.may_admit(self.setup.me) {
+        if !membership.may_admit(self.setup.me) && !self.passes_on {
             return self.turn_down(id, DenyKind::CannotAdmit, None, EndReason::Denied);
         }
         if let Err(wait) = self.devices.attempt(&device, now) {
@@ -277,12 +401,16 @@ impl Host {
             address,
             addresses: hello.addresses,
             invite: None,
+            host_nonce: transcript.host_nonce,
+            guest_nonce: transcript.guest_nonce,
         };
         if let Some((invite, proof)) = hello.invite.and_then(|claim| claim.proof.map(|proof| (claim.id, proof))) {
             match membership.check_invite(self.setup.me, device, invite, &proof, now) {
                 Ok(role) => {
-                    self.set_stage(id, Stage::Admitting(Some(knock.id)));
-                    effects.push(HostEffect::Admit { knock, role, via: Via::Invite { id: invite, proof } });
+                    let waiting = Box::new(knock.clone());
+                    self.set_stage(id, Stage::Admitting { knock: waiting, by: None, left: false });
+                    let via = Via::Invite { id: invite, proof };
+                    effects.push(HostEffect::Admit { knock, role, via, signed: None });
                     return effects;
                 }
                 Err(problem) => knock.invite = Some(problem),
@@ -300,20 +428,43 @@ impl Host {
     }
 
     fn admitted(&mut self, id: ConnId, bundle: Bundle) -> Vec<HostEffect> {
-        let Some(Conn { device, stage: Stage::Admitting(knock), .. }) = self.conns.get(&id) else { return Vec::new() };
-        let (device, knock) = (*device, *knock);
-        self.conns.remove(&id);
-        self.devices.forgive(&device);
-        let mut effects =
-            vec![HostEffect::Send { conn: id, frame: HostFrame::Admitted(bundle) }, HostEffect::Close { conn: id }];
-        effects.extend(knock.map(|knock| HostEffect::Ended { knock, reason: EndReason::Admitted }));
+        let Some(conn) = self.conns.get(&id).filter(|conn| conn.stage.is_with_driver()) else { return Vec::new() };
+        let by = if let Stage::Admitting { by, .. } = &conn.stage { *by } else { None };
+        self.devices.forgive(&conn.device);
+        let mut effects = vec![HostEffect::Send { conn: id, frame: HostFrame::Admitted(bundle) }];
+        effects.extend(self.forget_by(id, EndReason::Admitted, by));
         effects
     }
 
+    fn admit_failed(&mut self, id: ConnId) -> Vec<HostEffect> {
+        match self.conns.get_mut(&id) {
+            // What another member signed did not hold: that must not cost the guest its knock.
+            Some(Conn { stage: stage @ Stage::Admitting { .. }, .. }) => {
+                if let Stage::Admitting { knock, by, left } = stage
+                    && by.is_some_and(|by| by != self.setup.me)
+                {
+                    if *left {
+                        return self.forget(id, EndReason::Withdrawn);
+                    }
+                    *stage = Stage::Pending(knock.clone());
+                    return Vec::new();
+                }
+            }
+            Some(_) => {}
+            None => return Vec::new(),
+        }
+        let reason = Some("The other device could not save the approval. Knock again.".to_owned());
+        self.turn_down(id, DenyKind::CannotAdmit, reason, EndReason::Failed)
+    }
+
     fn closed(&mut self, id: ConnId) -> Vec<HostEffect> {
-        match self.conns.get(&id) {
+        match self.conns.get_mut(&id) {
             // The admission is being written; it is told as admitted when that is done.
-            Some(Conn { stage: Stage::Admitting(Some(_)), .. }) | None => Vec::new(),
+            Some(Conn { stage: Stage::Admitting { left, .. }, .. }) => {
+                *left = true;
+                Vec::new()
+            }
+            None => Vec::new(),
             Some(_) => {
                 let mut effects = self.forget(id, EndReason::Withdrawn);
                 effects.retain(|effect| !matches!(effect, HostEffect::Close { .. }));
@@ -323,7 +474,7 @@ impl Host {
     }
 
     fn tick(&mut self, now: Millis) -> Vec<HostEffect> {
-        let due = |conn: &Conn| conn.deadline <= now && !matches!(conn.stage, Stage::Admitting(_));
+        let due = |conn: &Conn| conn.deadline <= now && !conn.stage.is_with_driver();
         let late: Vec<ConnId> = self.conns.iter().filter(|(_, conn)| due(conn)).map(|(id, _)| *id).collect();
         let mut effects = Vec::new();
         for conn in late {
@@ -363,14 +514,19 @@ impl Host {
 
     /// Drops a connection and tells whoever watches its knock.
     fn forget(&mut self, id: ConnId, reason: EndReason) -> Vec<HostEffect> {
+        self.forget_by(id, reason, None)
+    }
+
+    fn forget_by(&mut self, id: ConnId, reason: EndReason, by: Option<DeviceId>) -> Vec<HostEffect> {
         let Some(conn) = self.conns.remove(&id) else { return Vec::new() };
-        let knock = match conn.stage {
-            Stage::Pending(knock) => Some(knock.id),
-            Stage::Admitting(knock) => knock,
-            Stage::Hello | Stage::Challenged(..) => None,
-        };
         let mut effects = vec![HostEffect::Close { conn: id }];
-        effects.extend(knock.map(|knock| HostEffect::Ended { knock, reason }));
+        if let Stage::Pending(knock) | Stage::Admitting { knock, .. } = conn.stage {
+            if self.over.len() >= MAX_OVER {
+                self.over.pop_front();
+            }
+            self.over.push_back(Over { knock: knock.id, reason, by });
+            effects.push(HostEffect::Ended { knock: knock.id, reason, by });
+        }
         effects
     }
 
@@ -379,6 +535,18 @@ impl Host {
             Stage::Pending(knock) => Some(&**knock),
             _ => None,
         })
+    }
+}
+
+impl EndReason {
+    /// As other members are told.
+    fn outcome(self) -> Outcome {
+        match self {
+            Self::Admitted => Outcome::Approved,
+            Self::Denied => Outcome::Denied,
+            Self::Expired => Outcome::Expired,
+            Self::Withdrawn | Self::Replaced | Self::Faulty | Self::Failed | Self::Stopped => Outcome::Withdrawn,
+        }
     }
 }
 

@@ -135,8 +135,10 @@ fn denied(conn: u64, kind: DenyKind) -> Vec<HostEffect> {
     vec![send(conn, HostFrame::Denied { kind, reason: None }), close(conn)]
 }
 
+/// Device 0, the host of most worlds, decides.
 fn ended(knock: &PendingKnock, reason: EndReason) -> HostEffect {
-    HostEffect::Ended { knock: knock.id, reason }
+    let by = matches!(reason, EndReason::Admitted | EndReason::Denied).then(|| id(0));
+    HostEffect::Ended { knock: knock.id, reason, by }
 }
 
 fn bundle() -> Bundle {
@@ -190,7 +192,10 @@ fn an_approved_guest_is_admitted_once_that_is_written() {
     let mut world = World::new();
     let knock = world.knock(1, 5);
     let effects = world.decide(&knock, approve(Role::Manager)).expect("decided");
-    assert_eq!(effects, [HostEffect::Admit { knock: knock.clone(), role: Role::Manager, via: Via::Knock }]);
+    assert_eq!(
+        effects,
+        [HostEffect::Admit { knock: knock.clone(), role: Role::Manager, via: Via::Knock, signed: None }]
+    );
     assert_eq!(world.decide(&knock, approve(Role::Member)), Err(DecideError::Deciding));
     assert_eq!(world.host.pending().len(), 0);
     world.now += 600_000;
@@ -463,14 +468,14 @@ fn a_pre_approved_invite_admits_without_a_person() {
     let mut world = World::with(1, NetworkKind::Open, HostLimits::default());
     let hello = claim(&world, 5, 5);
     let effects = world.knock_with(1, 5, hello);
-    let Some(HostEffect::Admit { knock, role: Role::Member, via: Via::Invite { id, .. } }) = effects.last() else {
+    let Some(HostEffect::Admit { knock, role: Role::Member, via: Via::Invite { id, .. }, .. }) = effects.last() else {
         panic!("not admitted: {effects:?}")
     };
     assert_eq!(*id, INVITE.id());
     assert!(!effects.iter().any(|effect| matches!(effect, HostEffect::Arrived(_))));
     let knock = knock.clone();
     let effects = world.handle(HostEvent::Bundle { conn: ConnId(1), bundle: bundle() });
-    assert!(effects.contains(&ended(&knock, EndReason::Admitted)));
+    assert!(effects.contains(&HostEffect::Ended { knock: knock.id, reason: EndReason::Admitted, by: None }));
 }
 
 #[test]
@@ -521,4 +526,147 @@ fn a_new_name_is_told_to_the_next_guest() {
     let effects = world.frame(1, GuestFrame::Hello(hello));
     let expected = HostFrame::Challenge { nonce: Nonce([9; 32]), device_name: "Loft".into() };
     assert_eq!(effects, [send(1, expected)]);
+}
+
+/// The admit record by which `by` approves `knock`.
+fn signed(world: &World, by: u16, knock: &PendingKnock, role: Role) -> Record {
+    let (device, name, os) = (knock.device, knock.name.clone(), knock.os.clone());
+    let admit = Admit { device, name, os, role, via: Via::Knock };
+    Record::sign(&secret(by), world.membership.network, 9, Hlc::at(9), Body::Admit(admit)).expect("a record")
+}
+
+fn approval_of(knock: &PendingKnock, record: &Record) -> Decide {
+    Decide::Approve { id: knock.id, record: record.as_bytes().to_vec() }
+}
+
+#[test]
+fn another_member_approves_by_a_record_of_its_own_and_the_first_decision_wins() {
+    let mut world = World::new();
+    let knock = world.knock(1, 5);
+    let record = signed(&world, 1, &knock, Role::Member);
+    let effects = world.host.decide_for(id(1), approval_of(&knock, &record), &world.membership).expect("decided");
+    let (role, via) = (Role::Member, Via::Knock);
+    assert_eq!(effects, [HostEffect::Admit { knock: knock.clone(), role, via, signed: Some(Box::new(record)) }]);
+    assert_eq!(world.host.shown(), [&knock], "it stays on the screens until that is written");
+    let second = Err(DecideError::Decided { by: id(1), approved: true });
+    assert_eq!(world.decide(&knock, approve(Role::Member)), second);
+    let effects = world.handle(HostEvent::Bundle { conn: ConnId(1), bundle: bundle() });
+    assert!(effects.contains(&HostEffect::Ended { knock: knock.id, reason: EndReason::Admitted, by: Some(id(1)) }));
+    assert_eq!(world.decide(&knock, Decision::Deny { kind: DenyKind::Denied, reason: None }), second);
+    let board = world.host.board(3, world.now);
+    assert!(board.waiting.is_empty());
+    assert_eq!(board.ended, [BoardEnd { id: knock.id, outcome: Outcome::Approved, by: Some(id(1)) }]);
+}
+
+#[test]
+fn a_member_that_comes_too_late_hears_who_was_first() {
+    let mut world = World::new();
+    let knock = world.knock(1, 5);
+    world.decide(&knock, Decision::Deny { kind: DenyKind::Denied, reason: None }).expect("decided");
+    let record = signed(&world, 1, &knock, Role::Member);
+    let late = world.host.decide_for(id(1), approval_of(&knock, &record), &world.membership);
+    assert_eq!(late, Err(DecideError::Decided { by: id(0), approved: false }));
+    assert_eq!(world.decide(&knock, approve(Role::Member)), Err(DecideError::Gone), "one's own decision is no news");
+}
+
+#[test]
+fn a_record_that_is_not_the_deciding_member_s_approval_is_refused() {
+    let mut world = World::new();
+    let knock = world.knock(1, 5);
+    let other = PendingKnock { device: id(6), ..knock.clone() };
+    let renamed = PendingKnock { name: name("Another"), ..knock.clone() };
+    let of = |by, knock: &PendingKnock, role| signed(&world, by, knock, role);
+    let invited = Admit {
+        device: knock.device,
+        name: knock.name.clone(),
+        os: knock.os.clone(),
+        role: Role::Member,
+        via: Via::Invite { id: INVITE.id(), proof: INVITE.prove(world.membership.network, knock.device) },
+    };
+    let invited = Record::sign(&secret(1), world.membership.network, 9, Hlc::at(9), Body::Admit(invited));
+    let network = NetworkId::from_bytes([8; 32]);
+    let leave = Record::sign(&secret(1), world.membership.network, 9, Hlc::at(9), Body::Leave).expect("a record");
+    let elsewhere = Record::sign(&secret(1), network, 9, Hlc::at(9), Body::Leave).expect("a record");
+    let bad = [
+        of(0, &knock, Role::Member),
+        of(1, &other, Role::Member),
+        of(1, &renamed, Role::Member),
+        of(1, &knock, Role::Manager),
+        invited.expect("a record"),
+        leave,
+        elsewhere,
+    ];
+    for record in bad {
+        let refused = world.host.decide_for(id(1), approval_of(&knock, &record), &world.membership);
+        assert_eq!(refused, Err(DecideError::MayNotGrant), "{record:?}");
+    }
+    let garbage = Decide::Approve { id: knock.id, record: vec![1, 2, 3] };
+    assert_eq!(world.host.decide_for(id(1), garbage, &world.membership), Err(DecideError::MayNotGrant));
+    let of_a_stranger = signed(&world, 7, &knock, Role::Member);
+    let refused = world.host.decide_for(id(7), approval_of(&knock, &of_a_stranger), &world.membership);
+    assert_eq!(refused, Err(DecideError::MayNotGrant));
+    let denial = Decide::Deny { id: knock.id, kind: DenyKind::Denied, reason: None };
+    assert_eq!(world.host.decide_for(id(7), denial, &world.membership), Err(DecideError::MayNotGrant));
+    assert_eq!(world.host.pending(), [&knock], "it still waits");
+}
+
+#[test]
+fn an_approval_of_another_member_that_does_not_hold_leaves_the_knock_waiting() {
+    let mut world = World::new();
+    let knock = world.knock(1, 5);
+    let record = signed(&world, 1, &knock, Role::Member);
+    world.host.decide_for(id(1), approval_of(&knock, &record), &world.membership).expect("decided");
+    assert_eq!(world.handle(HostEvent::AdmitFailed { conn: ConnId(1) }), []);
+    assert_eq!(world.host.pending(), [&knock]);
+    // Unless the guest went away meanwhile.
+    world.host.decide_for(id(1), approval_of(&knock, &record), &world.membership).expect("decided");
+    world.handle(HostEvent::Closed { conn: ConnId(1) });
+    let effects = world.handle(HostEvent::AdmitFailed { conn: ConnId(1) });
+    assert!(effects.contains(&ended(&knock, EndReason::Withdrawn)));
+}
+
+#[test]
+fn a_host_that_may_not_admit_takes_knocks_while_somebody_else_can_answer() {
+    let mut world = World::with(1, NetworkKind::Closed, HostLimits::default());
+    world.host.passes_on(true);
+    let knock = world.knock(1, 5);
+    assert_eq!(world.decide(&knock, approve(Role::Member)), Err(DecideError::MayNotGrant));
+    let denial = Decision::Deny { kind: DenyKind::Denied, reason: None };
+    assert_eq!(world.decide(&knock, denial), Err(DecideError::MayNotGrant));
+    let record = signed(&world, 0, &knock, Role::Manager);
+    world.host.decide_for(id(0), approval_of(&knock, &record), &world.membership).expect("an owner decides");
+}
+
+#[test]
+fn the_board_tells_what_waits_and_for_how_long() {
+    let mut world = World::new();
+    let knock = world.knock(1, 5);
+    world.now += 60_000;
+    let board = world.host.board(7, world.now);
+    let told = BoardKnock {
+        device: id(5),
+        device_name: "device 5".into(),
+        os: "linux".into(),
+        host_nonce: Nonce([9; 32]),
+        guest_nonce: Nonce([7; 32]),
+        expires_in_ms: 240_000,
+    };
+    assert_eq!(board, Board { seq: 7, waiting: vec![told], ended: vec![] });
+    // Ended ones are remembered for a while, in bounded memory.
+    world.decide(&knock, Decision::Deny { kind: DenyKind::Denied, reason: None }).expect("decided");
+    for n in 0..100u16 {
+        world.now += 200_000;
+        let knock = world.knock(100 + u64::from(n), 100 + n);
+        world.decide(&knock, Decision::Deny { kind: DenyKind::Denied, reason: None }).expect("decided");
+    }
+    assert_eq!(world.host.board(8, world.now).ended.len(), MAX_ENDED);
+    assert!(world.host.over.len() <= MAX_OVER);
+    assert_eq!(
+        world.host.decide_for(
+            id(1),
+            Decide::Deny { id: knock.id, kind: DenyKind::Denied, reason: None },
+            &world.membership
+        ),
+        Err(DecideError::Gone)
+    );
 }

@@ -10,7 +10,7 @@ use crate::proto::{
     knock::message::{Bundle, DenyKind, GuestFrame, HostFrame, InviteProblem},
     limits::BackoffRule,
     name::DeviceName,
-    record::{Role, Via},
+    record::{Record, Role, Via},
 };
 
 /// The numbers of the queue. All times in milliseconds.
@@ -103,6 +103,10 @@ pub struct PendingKnock {
     pub addresses: Vec<SocketAddr>,
     /// Why its invite did not admit it.
     pub invite: Option<InviteProblem>,
+    /// This device's contribution to the code.
+    pub host_nonce: Nonce,
+    /// The guest's.
+    pub guest_nonce: Nonce,
 }
 
 /// What happens to a host.
@@ -185,9 +189,17 @@ pub enum DecideError {
     /// The code given is not the knock's.
     #[error("the codes differ: do not approve; deny this knock, and try again on a network you trust")]
     CodesDiffer,
-    /// This device may not give that role.
+    /// This device, or the member that decides, may not give that role.
     #[error("this device may not admit others with that role: an owner can")]
     MayNotGrant,
+    /// Another member was first.
+    #[error("another member was first")]
+    Decided {
+        /// Who.
+        by: DeviceId,
+        /// Whether it was approved.
+        approved: bool,
+    },
 }
 
 /// Why a knock ended.
@@ -234,8 +246,10 @@ pub enum HostEffect {
         knock: KnockId,
         /// Why.
         reason: EndReason,
+        /// The member that decided; `None` when nobody did, or an invite.
+        by: Option<DeviceId>,
     },
-    /// Write an admit record, then answer with [`HostEvent::Bundle`] or [`HostEvent::AdmitFailed`].
+    /// Write an admit record, or keep the one that is `signed`, then answer with [`HostEvent::Bundle`] or [`HostEvent::AdmitFailed`].
     Admit {
         /// Whom.
         knock: PendingKnock,
@@ -243,6 +257,8 @@ pub enum HostEffect {
         role: Role,
         /// By whose leave.
         via: Via,
+        /// The record, when another member decided.
+        signed: Option<Box<Record>>,
     },
     /// The guest is a member that lost its records: answer with [`HostEvent::Bundle`].
     Resend {
