@@ -1,13 +1,7 @@
 /** Every screen, as the address of an invented situation and what to do there. */
 import type { Page } from "playwright-core";
-
-export interface Scene {
-  fake: string;
-  hash?: string;
-  act?: (page: Page) => Promise<unknown>;
-  /** Name of its picture in docs/images. */
-  picture?: string;
-}
+import { checked, NETWORK_SCENES } from "./network-scenes";
+import type { Scene } from "./scene";
 
 const press = (name: string | RegExp) => (page: Page) => page.getByRole("button", { name }).first().click();
 
@@ -110,6 +104,69 @@ export const SCENES: Record<string, Scene> = {
       await page.getByTestId("invite").waitFor();
     },
   },
+  "invite that lets in": {
+    fake: "home",
+    hash: "#/chat/c1",
+    picture: "invite-approved",
+    act: async (page) => {
+      await press("Invite a device")(page);
+      await page.getByRole("radio", { name: "Let in at once" }).click();
+      await press("Make invite")(page);
+      await page.getByTestId("qr").waitFor();
+    },
+  },
+  "joining, with a device nearby": {
+    fake: "near",
+    hash: "#/chat/c1",
+    picture: "join",
+    act: async (page) => {
+      await page.getByTestId("switcher").click();
+      await page.getByRole("menuitem", { name: "Join a network" }).click();
+      await page.getByRole("button", { name: "Knock at family" }).waitFor();
+    },
+  },
+  "joining, nothing nearby": {
+    fake: "unheard",
+    hash: "#/chat/c1",
+    act: async (page) => {
+      await page.getByTestId("switcher").click();
+      await page.getByRole("menuitem", { name: "Join a network" }).click();
+      await page.getByText("No multicast route").waitFor();
+    },
+  },
+  "joining by an opened link": {
+    fake: "home&link=myownllm%3A%2F%2Fjoin%2Fv1.eyJuIjoiaG9tZSJ9",
+    act: (page) => page.getByText("From the link you opened").waitFor(),
+  },
+  "joining that failed, and why": {
+    fake: "first-run",
+    act: async (page) => {
+      await step2(page);
+      await press(/^Join with an invite/)(page);
+      await page.getByLabel("Invite link").fill("myownllm://join/unreachable");
+      await press("Knock")(page);
+      await press("Find out why")(page);
+      await checked(page);
+    },
+  },
+  "knocking with an invite that is used up": {
+    fake: "home",
+    hash: "#/chat/c1",
+    act: async (page) => {
+      await page.getByTestId("switcher").click();
+      await page.getByRole("menuitem", { name: "Join a network" }).click();
+      await page.getByLabel("Invite link").fill("myownllm://join/used-up");
+      await page.getByRole("dialog").getByRole("button", { name: "Knock", exact: true }).click();
+      await page.getByTestId("code").waitFor();
+    },
+  },
+  "switcher with a network that is over": {
+    fake: "removed-near",
+    hash: "#/chat/c1",
+    picture: "switcher",
+    act: (page) => page.getByTestId("switcher").click(),
+  },
+  "knock passed on": { fake: "passed", hash: "#/chat/c1", picture: "knock-passed-on" },
   knock: { fake: "knock", hash: "#/chat/c1", picture: "knock" },
   "knock of a look-alike": { fake: "lookalike", hash: "#/chat/c1" },
   "codes that differ": {
@@ -129,6 +186,7 @@ export const SCENES: Record<string, Scene> = {
     hash: `#/settings/networks/${"1".repeat(64)}`,
     picture: "settings-network",
   },
+  ...NETWORK_SCENES,
   "settings, devices": { fake: "home", hash: "#/settings/devices", picture: "settings-devices" },
   "settings, a device": {
     fake: "home",

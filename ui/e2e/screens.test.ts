@@ -6,15 +6,18 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { preview, type PreviewServer } from "vite";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { errorsOf, launch, violations } from "./browser";
-import { type Scene, SCENES } from "./scenes";
+import type { Scene } from "./scene";
+import { SCENES } from "./scenes";
 
 const UI = join(import.meta.dirname, "..");
 const IMAGES = join(UI, "..", "docs", "images");
+/** Folder for every screen in both schemes and two sizes, for a person to look through: `LOOK=out/look npm run shots`. */
+const LOOK = process.env.LOOK && resolve(UI, "..", process.env.LOOK);
 const SHOTS = import.meta.env.MODE === "shots";
 let server: PreviewServer;
 let folder: string;
@@ -70,8 +73,26 @@ async function open(scene: Scene, height = 800): Promise<Page> {
 const drawn = (page: Page): Promise<unknown> =>
   page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50))));
 
-test.each(Object.entries(SCENES))("%s", async (_name, scene) => {
+/** Both schemes, in a large and in a small window. */
+async function look(page: Page, name: string, into: string): Promise<void> {
+  mkdirSync(into, { recursive: true });
+  const file = name.replaceAll(/[^a-z]+/gi, "-");
+  for (const [width, height] of [
+    [900, 600],
+    [1280, 800],
+  ] as const) {
+    await page.setViewportSize({ width, height });
+    for (const colorScheme of ["dark", "light"] as const) {
+      await page.emulateMedia({ colorScheme });
+      await drawn(page);
+      await page.screenshot({ path: join(into, `${file}-${width}-${colorScheme}.png`) });
+    }
+  }
+}
+
+test.each(Object.entries(SCENES))("%s", async (name, scene) => {
   const page = await open(scene);
+  if (LOOK) await look(page, name, LOOK);
   const errors = errorsOf(page);
   expect(await violations(page), "axe, light").toEqual([]);
   if (SHOTS && scene.picture) {

@@ -7,6 +7,7 @@ const DAY = 24 * HOUR;
 
 const clockTime = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const shortDate = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const longDay = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const fullDate = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 /** A duration in seconds with one digit, for example `0.4 s`; below 10 ms in milliseconds. */
@@ -29,6 +30,9 @@ export function bytes(size: number): string {
   return `${value >= 100 || step === 0 ? Math.round(value) : value.toFixed(1)} ${units[step]}`;
 }
 
+/** A flow in bytes per second, for example `14.6 kB/s`. */
+export const rate = (bytesPerS: number): string => t("unit.perSecond", { value: bytes(bytesPerS) });
+
 /** How long ago, for example `5 minutes ago`. */
 export function ago(at: number, now: number): string {
   const past = Math.max(0, now - at);
@@ -43,6 +47,13 @@ export function ago(at: number, now: number): string {
 export function countdown(until: number, now: number): string {
   const left = Math.max(0, Math.ceil((until - now) / 1000));
   return `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+}
+
+/** A calendar day: today, yesterday, or its weekday and date. `start` is its midnight. */
+export function day(start: number, now: number): string {
+  const midnight = new Date(now).setHours(0, 0, 0, 0);
+  if (start >= midnight) return t("age.today");
+  return new Date(midnight - 1).setHours(0, 0, 0, 0) === start ? t("age.yesterday") : longDay.format(start);
 }
 
 export const time = (at: number): string => clockTime.format(at);

@@ -33,6 +33,8 @@ export interface Backend {
   onShellState(listener: (state: ShellState) => void): Stop;
   /** Ends the daemon and starts the app's own; with `apiPort` 0 its local API takes a free port. */
   restartDaemon(apiPort?: number): Promise<void>;
+  /** Invite links that the system hands to the app: the one it was started with, and each that comes later. */
+  onOpenedLink(listener: (url: string) => void): Stop;
   /** Opens a web address outside the app. */
   openLink(url: string): Promise<void>;
 }
@@ -60,6 +62,21 @@ export async function ok<T>(result: Promise<Result<T>>): Promise<T> {
   }
   if (settled.status === "ok") return settled.data;
   throw toFailure(settled.error);
+}
+
+/** The data of a result; `instead` where it was refused with `code`, as for a list of what no network has. */
+export async function orNone<T>(
+  result: Promise<Result<T>>,
+  code: ControlError["code"],
+  instead: T,
+): Promise<T> {
+  try {
+    return await ok(result);
+  } catch (error) {
+    const failure = toFailure(error);
+    if (failure.code === code) return instead;
+    throw failure;
+  }
 }
 
 /** Makes a [`Failure`] of whatever was thrown, so that a person always reads a sentence. */

@@ -30,6 +30,18 @@ export interface Host {
   restart(): Promise<void>;
 }
 
+/** The invite that the page's address carries, as `?link=` or `#/join/`; taken out of it, so that it is offered once. */
+export function linkInAddress(): string | null {
+  const url = new URL(location.href);
+  const link = url.searchParams.get("link") ?? /^#\/join\/(.+)$/.exec(url.hash)?.[1];
+  if (!link) return null;
+  url.searchParams.delete("link");
+  if (url.hash.startsWith("#/join/")) url.hash = "";
+  history.replaceState(history.state, "", url);
+  const invite = decodeURIComponent(link);
+  return invite.startsWith("myownllm://") ? invite : `myownllm://join/${invite}`;
+}
+
 /** Routes every command of the bindings to `host`. A later call replaces the earlier host. */
 export function installHost(host: Host): void {
   const open = new Map<number, Stop>();
@@ -61,6 +73,8 @@ export function installHost(host: Host): void {
       case "daemon_restart":
         await host.restart();
         return null;
+      case "pending_link":
+        return linkInAddress();
       case "open_link":
         window.open(params.url as string, "_blank", "noopener,noreferrer");
         return null;

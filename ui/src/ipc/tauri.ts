@@ -1,5 +1,6 @@
 /** The backend over the generated bindings. Inside the app the Tauri shell answers; elsewhere an installed host. */
-import { Channel } from "@tauri-apps/api/core";
+import { Channel, invoke } from "@tauri-apps/api/core";
+import { listen } from "@tauri-apps/api/event";
 import { type Backend, ok, type Sink, type Stop, toFailure } from "./backend";
 import { commands, type ControlError, events, type ShellState } from "./bindings";
 
@@ -41,6 +42,14 @@ export const tauriBackend: Backend = {
   shellState: () => commands.shellState(),
   onShellState(listener) {
     const listening = events.shellState.listen((event: { payload: ShellState }) => listener(event.payload));
+    return () => void listening.then((stop) => stop());
+  },
+  onOpenedLink(listener) {
+    const listening = listen<{ url: string }>("opened-link", (event) => listener(event.payload.url));
+    // What came before is asked for only once this listens, so nothing falls between the two.
+    void listening
+      .then(() => invoke<string | null>("pending_link"))
+      .then((url) => url !== null && listener(url));
     return () => void listening.then((stop) => stop());
   },
   restartDaemon: async (apiPort) => void (await ok(commands.daemonRestart(apiPort ?? null))),

@@ -1,13 +1,18 @@
 import type { Backend } from "../ipc/backend";
 import type { EventItem } from "../ipc/bindings";
 import { t } from "../i18n";
+import { Activity } from "./activity.svelte";
 import { Chat } from "./chat.svelte";
 import { Choice } from "./choice.svelte";
 import { Compute } from "./compute.svelte";
+import { Connections } from "./connections.svelte";
 import { Conversations } from "./conversations.svelte";
 import { Devices } from "./devices.svelte";
+import { Examination, type Target } from "./doctor.svelte";
+import { Governance } from "./governance.svelte";
 import { Joining } from "./joining.svelte";
 import { Knocks } from "./knocks.svelte";
+import { Nearby } from "./nearby.svelte";
 import { Networks } from "./networks.svelte";
 import { Notices } from "./notices.svelte";
 import { Place } from "./place.svelte";
@@ -26,6 +31,10 @@ export class App {
   readonly conversations: Conversations;
   readonly chat: Chat;
   readonly choice: Choice;
+  readonly governance: Governance;
+  readonly connections: Connections;
+  readonly activity: Activity;
+  readonly nearby: Nearby;
   readonly place = new Place();
   readonly notices = new Notices();
   /** Whether the first-run steps are over or were skipped. */
@@ -44,6 +53,10 @@ export class App {
     this.compute = new Compute(backend);
     this.conversations = new Conversations(backend);
     this.chat = new Chat(backend, (id) => this.place.chat(id));
+    this.governance = new Governance(backend);
+    this.connections = new Connections(backend);
+    this.activity = new Activity(backend);
+    this.nearby = new Nearby(backend);
     this.choice = new Choice(this.devices, this.compute);
   }
 
@@ -55,12 +68,26 @@ export class App {
   start(): () => void {
     const stops = [
       this.place.start(),
+      this.backend.onOpenedLink((url) => this.offer(url)),
       this.session.start(
         () => void this.#attached(),
         (item) => this.#happened(item),
       ),
     ];
     return () => stops.forEach((stop) => stop());
+  }
+
+  /** Shows where to join, with an invite that was opened as a link. Nothing knocks before a person says so. */
+  offer(link: string): void {
+    if (this.joining.active) return;
+    this.joining.reset();
+    this.joining.offered = link;
+    this.place.palette = false;
+    this.place.dialog = "join";
+  }
+
+  examine(target: Target): Examination {
+    return new Examination(this.backend, target);
   }
 
   finishWelcome(): void {
@@ -75,6 +102,8 @@ export class App {
       this.#networksChanged(),
       this.#devicesChanged(),
       this.knocks.refresh(),
+      this.nearby.list.refresh(),
+      this.networks.relays.refresh(),
       this.compute.engines.refresh(),
       this.compute.models.refresh(),
       this.conversations.list.refresh(),
@@ -101,6 +130,7 @@ export class App {
     if (this.place.view.name === "chat") this.place.chat();
     this.conversations.setSearch("");
     void this.#devicesChanged();
+    void this.networks.relays.refresh();
     void this.compute.models.refresh();
     void this.knocks.refresh();
   }
@@ -147,6 +177,18 @@ export class App {
       case "knock_ended":
         this.#knockEnded(item);
         break;
+      case "nearby_changed":
+        void this.nearby.list.refresh();
+        break;
+      case "relays_changed":
+        void this.networks.relays.refresh();
+        break;
+      case "decisions_changed":
+        this.governance.changed();
+        break;
+      case "activity_changed":
+        this.activity.changed();
+        break;
       case "stopping":
         break; // the shell tells when it is gone
     }
@@ -154,8 +196,14 @@ export class App {
 
   #knockEnded(item: Extract<EventItem, { event: "knock_ended" }>): void {
     const here = !this.knocks.waits(item.id);
-    this.knocks.end(item.id);
+    this.knocks.end(item.id, { outcome: item.outcome, by: item.decided_by });
     if (here) return;
+    const told = this.knocks.open?.id === item.id; // the open card says who decided
+    if (!told && item.decided_by !== null) {
+      const words = { device: item.device_name, by: item.decided_by };
+      if (item.outcome === "approved") this.notices.add(t("notice.knockApproved", words));
+      if (item.outcome === "denied") this.notices.add(t("notice.knockDenied", words));
+    }
     if (item.outcome === "expired") this.notices.add(t("notice.knockExpired", { device: item.device_name }));
     if (item.outcome === "withdrawn")
       this.notices.add(t("notice.knockWithdrawn", { device: item.device_name }));

@@ -1,4 +1,4 @@
-import { type Backend, ok } from "../ipc/backend";
+import { type Backend, ok, orNone } from "../ipc/backend";
 import type { ConversationSummary } from "../ipc/bindings";
 import { Remote } from "./remote.svelte";
 
@@ -31,13 +31,9 @@ export class Conversations {
 
   constructor(backend: Backend) {
     this.#backend = backend;
-    this.list = new Remote<ConversationSummary[]>([], async () => {
-      const answer = await backend.commands.conversationList(
-        this.search.trim() === "" ? null : this.search.trim(),
-      );
-      if (answer.status === "error" && answer.error.code === "no_network") return [];
-      return ok(Promise.resolve(answer));
-    });
+    this.list = new Remote<ConversationSummary[]>([], () =>
+      orNone(backend.commands.conversationList(this.search.trim() || null), "no_network", []),
+    );
   }
 
   /** Rows by age, newest first; parts without rows are left out. */

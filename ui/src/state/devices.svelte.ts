@@ -1,5 +1,5 @@
-import { type Backend, ok } from "../ipc/backend";
-import type { Accepting, DeviceSummary } from "../ipc/bindings";
+import { type Backend, ok, orNone } from "../ipc/backend";
+import type { Accepting, DeviceSummary, Removal, Role } from "../ipc/bindings";
 import { Remote } from "./remote.svelte";
 
 /** The devices of the active network. Without a network there is still this one. */
@@ -9,7 +9,9 @@ export class Devices {
 
   constructor(backend: Backend) {
     this.#backend = backend;
-    this.list = new Remote<DeviceSummary[]>([], () => this.#read());
+    this.list = new Remote<DeviceSummary[]>([], () =>
+      orNone(backend.commands.deviceList(), "no_network", []),
+    );
   }
 
   get own(): DeviceSummary | undefined {
@@ -34,14 +36,15 @@ export class Devices {
     await this.list.refresh();
   }
 
-  async remove(id: string): Promise<void> {
-    await ok(this.#backend.commands.deviceRemove(id));
+  /** Removes a member; who has cut it off by then is told. */
+  async remove(id: string): Promise<Removal> {
+    const removal = await ok(this.#backend.commands.deviceRemove(id));
     await this.list.refresh();
+    return removal;
   }
 
-  async #read(): Promise<DeviceSummary[]> {
-    const answer = await this.#backend.commands.deviceList();
-    if (answer.status === "error" && answer.error.code === "no_network") return [];
-    return ok(Promise.resolve(answer));
+  async setRole(id: string, role: Role): Promise<void> {
+    await ok(this.#backend.commands.deviceRole(id, role));
+    await this.list.refresh();
   }
 }

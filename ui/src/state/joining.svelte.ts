@@ -1,5 +1,5 @@
 import { type Backend, Failure, ok, type Stop } from "../ipc/backend";
-import type { JoinItem } from "../ipc/bindings";
+import type { JoinItem, NearbyDevice } from "../ipc/bindings";
 
 export type JoinStep = "finding" | "connected" | "knocking" | "joined";
 
@@ -13,6 +13,12 @@ export class Joining {
   code = $state("");
   expiresAt = $state(0);
   error = $state.raw<Failure>();
+  /** Why a pre-approved invite did not admit at once. */
+  note = $state<string | null>(null);
+  /** The invite it was started with; undefined for a device nearby. Kept after a failure, to find out why. */
+  invite = $state<string>();
+  /** An invite that was opened as a link and waits to be used. */
+  offered = $state<string>();
   #backend: Backend;
   #id: string | undefined;
   #seq = 0;
@@ -33,9 +39,16 @@ export class Joining {
   /** Starts with an invite. Throws when the invite itself is refused. */
   async start(invite: string): Promise<void> {
     this.reset();
-    this.#id = await ok(this.#backend.commands.joinStart(invite.trim()));
-    this.step = "finding";
-    this.#follow();
+    this.invite = invite.trim();
+    this.offered = undefined;
+    this.#begin(await ok(this.#backend.commands.joinStart(this.invite)));
+  }
+
+  /** Knocks at the network that a device nearby announces. */
+  async startNearby(device: NearbyDevice): Promise<void> {
+    this.reset();
+    this.#begin(await ok(this.#backend.commands.nearbyJoin(device.device_id)));
+    this.network = device.network ?? "";
   }
 
   /** Withdraws the knock. */
@@ -51,6 +64,8 @@ export class Joining {
     this.#id = undefined;
     this.#seq = 0;
     this.step = undefined;
+    this.note = null;
+    this.invite = undefined;
     this.network = this.device = this.code = "";
     this.expiresAt = 0;
     this.error = undefined;
@@ -59,6 +74,12 @@ export class Joining {
   /** Subscribes again after the line was lost. */
   resume(): void {
     if (this.#id !== undefined && this.active) this.#follow();
+  }
+
+  #begin(id: string): void {
+    this.#id = id;
+    this.step = "finding";
+    this.#follow();
   }
 
   #follow(): void {
@@ -87,6 +108,7 @@ export class Joining {
         this.step = "knocking";
         this.code = item.code;
         this.expiresAt = item.expires_at;
+        this.note = item.invite;
         break;
       case "joined":
         this.step = "joined";

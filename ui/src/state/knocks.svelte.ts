@@ -1,22 +1,26 @@
-import { type Backend, ok } from "../ipc/backend";
+import { type Backend, ok, orNone } from "../ipc/backend";
 import type { DenyKind, Knock } from "../ipc/bindings";
 import { Remote } from "./remote.svelte";
+
+/** How a knock ended: `approved`, `denied`, `expired` or `withdrawn`, and on which device it was decided. */
+export interface KnockEnd {
+  outcome: string;
+  by: string | null;
+}
 
 /** Devices that knock here. A new knock opens its card; a card put aside stays in the list until it is decided. */
 export class Knocks {
   readonly list: Remote<Knock[]>;
   /** Knock whose card is open. */
   open = $state.raw<Knock>();
+  /** How knocks ended that were not decided here. */
+  #ends = $state.raw<ReadonlyMap<string, KnockEnd>>(new Map());
   #backend: Backend;
   #aside = new Set<string>();
 
   constructor(backend: Backend) {
     this.#backend = backend;
-    this.list = new Remote<Knock[]>([], async () => {
-      const answer = await backend.commands.knockList();
-      if (answer.status === "error" && answer.error.code === "no_network") return [];
-      return ok(Promise.resolve(answer));
-    });
+    this.list = new Remote<Knock[]>([], () => orNone(backend.commands.knockList(), "no_network", []));
   }
 
   get count(): number {
@@ -34,9 +38,15 @@ export class Knocks {
     this.#openNext();
   }
 
-  /** Takes a knock off the list; true when its card was open and nobody here decided it. */
-  end(id: string): void {
+  /** Takes a knock off the list, and keeps how it ended for the card that is open. */
+  end(id: string, how?: KnockEnd): void {
     this.list.value = this.list.value.filter((knock) => knock.id !== id);
+    if (how) this.#ends = new Map([...this.#ends, [id, how] as const].slice(-20));
+  }
+
+  /** How a knock ended, where it was told. */
+  endOf(id: string): KnockEnd | undefined {
+    return this.#ends.get(id);
   }
 
   show(knock: Knock): void {

@@ -2,22 +2,34 @@
 export const SECTIONS = ["general", "networks", "devices", "engines", "api", "about"] as const;
 export type Section = (typeof SECTIONS)[number];
 
+/** Pages of one network, in the order of their navigation. */
+export const PARTS = ["status", "members", "connections", "governance", "activity", "relays"] as const;
+export type Part = (typeof PARTS)[number];
+
 export type View =
   | { name: "chat"; conversation: string | undefined }
-  | { name: "settings"; section: Section; item: string | undefined };
+  | { name: "doctor"; device: string | undefined }
+  | { name: "settings"; section: Section; item: string | undefined; part?: Part | undefined };
 
 /** The view that an address names; the chat for anything unknown. */
 export function parse(hash: string): View {
-  const [name, first, item] = hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
+  const [name, first, item, page] = hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
   if (name === "settings") {
-    return { name, section: SECTIONS.find((section) => section === first) ?? "general", item };
+    const section = SECTIONS.find((one) => one === first) ?? "general";
+    return { name, section, item, part: PARTS.find((one) => one === page) };
   }
+  if (name === "doctor") return { name, device: first };
   return { name: "chat", conversation: first === "" ? undefined : first };
 }
 
 /** The address of a view. */
 export function format(view: View): string {
-  const parts = view.name === "chat" ? ["chat", view.conversation] : ["settings", view.section, view.item];
+  const parts =
+    view.name === "chat"
+      ? ["chat", view.conversation]
+      : view.name === "doctor"
+        ? ["doctor", view.device]
+        : ["settings", view.section, view.item, view.part];
   return `#/${parts
     .filter((part) => part !== undefined)
     .map(encodeURIComponent)
@@ -54,7 +66,12 @@ export class Place {
     this.go({ name: "chat", conversation });
   }
 
-  settings(section: Section = "general", item?: string): void {
-    this.go({ name: "settings", section, item });
+  settings(section: Section = "general", item?: string, part?: Part): void {
+    this.go({ name: "settings", section, item, part });
+  }
+
+  doctor(device?: string): void {
+    this.dialog = undefined;
+    this.go({ name: "doctor", device });
   }
 }

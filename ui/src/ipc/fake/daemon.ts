@@ -153,12 +153,17 @@ export class FakeDaemon implements Host {
   }
 
   /** Opens a join and, where the daemon plays, lets it come as far as the knock. */
-  playJoin(network: string, device: string, usedUp = false): string {
+  playJoin(network: string, device: string, how: { usedUp?: boolean; unreachable?: boolean } = {}): string {
     const id = this.newId("j");
     this.openStream("join", id);
     if (!this.#plays) return id;
-    const invite = usedUp ? "The invite is used up, so somebody has to answer the knock." : null;
+    const invite = how.usedUp ? "The invite is used up, so somebody has to answer the knock." : null;
     this.join(id, { event: "finding", network });
+    if (how.unreachable) {
+      const message = "No device of home could be reached. Check that one of them is on, and try again.";
+      setTimeout(() => this.join(id, { event: "failed", error: { code: "unreachable", message } }), 600);
+      return id;
+    }
     setTimeout(() => this.join(id, { event: "connected", device_name: device }), 600);
     setTimeout(() => {
       const expires_at = Date.now() + 300_000;

@@ -195,7 +195,8 @@ export const METHODS: Record<string, Method> = {
         "This is not an invite. An invite starts with myownllm://join/. Copy the whole link and paste it again.",
       );
     }
-    return daemon.playJoin("home", "Desk", String(link).endsWith("used-up"));
+    const unreachable = String(link).endsWith("unreachable");
+    return daemon.playJoin("home", "Desk", { usedUp: String(link).endsWith("used-up"), unreachable });
   },
   join_stop: (daemon, { id: key }) => {
     daemon.join(key as string, {

@@ -1,4 +1,5 @@
 /** Named situations for design work: `?fake=NAME` in the page's address. */
+import type { NearbyDevice } from "../bindings";
 import { shellState } from "../host";
 import { equivocation, network } from "./trust";
 import { firstRun, home, knock, NOW, type World } from "./world";
@@ -49,6 +50,15 @@ function removed(): World {
   return { ...world, networks: [...world.networks, gone] };
 }
 
+const announced = (): NearbyDevice => ({
+  device_id: "4".repeat(64),
+  device_name: "Mira’s laptop",
+  network_id: "4".repeat(64),
+  network: "family",
+  member: false,
+  since: NOW,
+});
+
 export const SCENES: Record<string, () => World> = {
   home,
   "first-run": firstRun,
@@ -58,6 +68,9 @@ export const SCENES: Record<string, () => World> = {
   knock: () => ({ ...home(), knocks: [knock()] }),
   passed: () => ({ ...home(), knocks: [knock({ via: "Desk" })] }),
   removed,
+  near: () => ({ ...home(), nearby: [announced()] }),
+  "removed-near": () => ({ ...removed(), nearby: [announced()] }),
+  unheard: () => ({ ...home(), nearby: [], multicast: false }),
   lied: () => ({ ...home(), decisions: [equivocation(NOW), ...home().decisions] }),
   "air-gapped": () => {
     const world = home();

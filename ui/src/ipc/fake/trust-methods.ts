@@ -23,6 +23,11 @@ const own: DoctorCheck[] = [
   check("network", "2 of 3 other devices are connected."),
 ];
 
+const unheard = check("multicast", "No multicast route: devices on this local network cannot be found.", {
+  fix: "Add one (ip route add 224.0.0.0/4 dev wlan0), or use an invite.",
+  cause: "multicast_missing",
+});
+
 /** The stages against a member, as far as it can be reached. */
 function member(name: string): DoctorCheck[] {
   const seen = check("found", `An address of ${name} is known.`);
@@ -64,7 +69,7 @@ function examine(daemon: FakeDaemon, target: unknown): DoctorReport {
   const device = daemon.world.devices.find((one) => one.device_id === target);
   const checks =
     target === null || target === undefined
-      ? own
+      ? [...own, ...(daemon.world.multicast === false ? [unheard] : [])]
       : String(target).startsWith("myownllm://")
         ? toInvite
         : member(found(device, "device").name);

@@ -55,6 +55,8 @@ export interface World {
   connections: Connection[];
   relays: Relay[];
   nearby: NearbyDevice[];
+  /** Whether the local network passes multicast on; true when not given. */
+  multicast?: boolean;
 }
 
 export const id = (digit: string): string => digit.repeat(64);

@@ -1,0 +1,58 @@
+/** Where the members stand around this device in the graph of connections. */
+
+export interface Spot {
+  x: number;
+  y: number;
+}
+
+/** Room that a device and the words under it need, in pixels from its middle. */
+const SIDE = 82;
+const TOP = 40;
+const BOTTOM = 66;
+
+/** The middle of the picture: this device. The words under the members below need more room than the icons above. */
+export const middle = (width: number, height: number): Spot => ({
+  x: width / 2,
+  y: (height - BOTTOM + TOP) / 2,
+});
+
+/**
+ * Places for `count` members on an ellipse that fills the picture. Two stand left and right; from three on the first is on
+ * top. Where they would crowd (more than eight), every second one stands nearer.
+ */
+export function ring(count: number, width: number, height: number): Spot[] {
+  const { x, y } = middle(width, height);
+  const wide = Math.max(40, width / 2 - SIDE);
+  const high = Math.max(40, (height - TOP - BOTTOM) / 2);
+  const start = count <= 2 ? Math.PI : -Math.PI / 2;
+  return Array.from({ length: count }, (_, index) => {
+    const angle = start + (2 * Math.PI * index) / count;
+    const near = count > 8 && index % 2 === 1 ? 0.66 : 1;
+    return { x: x + wide * near * Math.cos(angle), y: y + high * near * Math.sin(angle) };
+  });
+}
+
+/** Height of the picture for so many members. */
+export const heightFor = (count: number): number => (count <= 2 ? 220 : count <= 8 ? 340 : 440);
+
+/** A point on the way from `a` to `b`; 0 is `a`, 1 is `b`. */
+export const between = (a: Spot, b: Spot, part: number): Spot => ({
+  x: a.x + (b.x - a.x) * part,
+  y: a.y + (b.y - a.y) * part,
+});
+
+/** `a` to `b`, shortened by `gap` pixels at both ends. */
+export function shortened(a: Spot, b: Spot, gap: number): [Spot, Spot] {
+  const length = Math.hypot(b.x - a.x, b.y - a.y) || 1;
+  const part = Math.min(0.4, gap / length);
+  return [between(a, b, part), between(a, b, 1 - part)];
+}
+
+/** The name of a relay as a person knows it: its host. */
+export function host(url: string): string {
+  try {
+    return new URL(url).host;
+  } catch {
+    return url;
+  }
+}
