@@ -1,5 +1,10 @@
 //! The seam between the crates: types of mesh and compute become those of the control contract, and every error becomes
 //! a code and a sentence.
+//!
+//! `network` holds what concerns networks and the ways into them, `decision` puts governing decisions into words.
+
+mod decision;
+mod network;
 
 use myownmesh_compute::{self as compute, ComputeError};
 use myownmesh_control::error::{ControlError, ErrorCode};
@@ -14,6 +19,9 @@ use crate::home::HomeError;
 use crate::identity::IdentityError;
 use crate::route::Offer;
 use crate::store::StoreError;
+
+pub(crate) use decision::{Names, decision};
+pub(crate) use network::*;
 
 /// The code of a mesh error.
 pub(crate) fn mesh_code(kind: mesh::ErrorKind) -> ErrorCode {
@@ -157,110 +165,6 @@ pub(crate) fn mesh_role(role: control::Role) -> mesh::Role {
     }
 }
 
-/// A kind of network for the mesh.
-pub(crate) fn mesh_kind(kind: control::NetworkKind) -> mesh::NetworkKind {
-    match kind {
-        control::NetworkKind::Open => mesh::NetworkKind::Open,
-        control::NetworkKind::Closed => mesh::NetworkKind::Closed,
-    }
-}
-
-/// A saved network.
-pub(crate) fn network(network: &mesh::NetworkInfo) -> control::Network {
-    control::Network {
-        id: network.id.to_string(),
-        name: network.name.to_string(),
-        active: network.active,
-        role: network.role.map(role),
-        kind: match network.kind {
-            mesh::NetworkKind::Open => control::NetworkKind::Open,
-            mesh::NetworkKind::Closed => control::NetworkKind::Closed,
-        },
-        members: network.members,
-        founded_at: network.founded_at,
-        settings: settings(&network.settings),
-        ended: None,
-    }
-}
-
-/// A network's settings.
-pub(crate) fn settings(settings: &mesh::NetworkSettings) -> control::NetworkSettings {
-    control::NetworkSettings {
-        relays: settings.relays.clone(),
-        lookup: settings.lookup.clone(),
-        mdns: settings.mdns,
-        announce: settings.announce,
-        air_gapped: settings.air_gapped,
-    }
-}
-
-/// An invite.
-pub(crate) fn invite(invite: &mesh::InviteInfo) -> control::Invite {
-    control::Invite {
-        id: invite.id.to_string(),
-        invite: Some(invite.link.clone()),
-        network: invite.network_name.to_string(),
-        approved: invite.approved,
-        role: role(invite.role),
-        expires_at: invite.expires_at,
-        uses_left: invite.uses_left,
-        revoked: invite.revoked,
-        by: None,
-    }
-}
-
-/// A knock; `networks` tell the name of the network it asks for.
-pub(crate) fn knock(knock: &mesh::KnockInfo, networks: &[mesh::NetworkInfo]) -> control::Knock {
-    let network = networks.iter().find(|network| network.id == knock.network);
-    control::Knock {
-        id: knock.id.to_string(),
-        network: network.map_or_else(|| knock.network.to_string(), |network| network.name.to_string()),
-        device_id: knock.device_id.to_string(),
-        device_name: knock.device_name.to_string(),
-        resembles: knock.resembles.as_ref().map(ToString::to_string),
-        os: knock.os.clone(),
-        code: knock.code.compact(),
-        at: knock.at,
-        expires_at: knock.expires_at,
-        via: knock.via.as_ref().map(ToString::to_string),
-    }
-}
-
-/// How a knock ended.
-pub(crate) fn outcome(outcome: mesh::KnockOutcome) -> &'static str {
-    match outcome {
-        mesh::KnockOutcome::Approved => "approved",
-        mesh::KnockOutcome::Denied => "denied",
-        mesh::KnockOutcome::Withdrawn => "withdrawn",
-        mesh::KnockOutcome::Expired => "expired",
-    }
-}
-
-/// Why a knock is turned down, for the mesh.
-pub(crate) fn deny_kind(kind: control::DenyKind) -> mesh::DenyKind {
-    match kind {
-        control::DenyKind::Denied => mesh::DenyKind::Denied,
-        control::DenyKind::CodesDiffer => mesh::DenyKind::CodesDiffer,
-        control::DenyKind::Unexpected => mesh::DenyKind::Unexpected,
-    }
-}
-
-/// A step of joining.
-pub(crate) fn join_event(step: mesh::JoinStep) -> control::JoinEvent {
-    use control::JoinEvent as Event;
-    match step {
-        mesh::JoinStep::Finding { network } => Event::Finding { network: network.to_string() },
-        mesh::JoinStep::Connected { device_name } => Event::Connected { device_name: device_name.to_string() },
-        mesh::JoinStep::Knocking { code, expires_at, .. } => {
-            Event::Knocking { code: code.compact(), expires_at, invite: None }
-        }
-        mesh::JoinStep::Joined { network } => {
-            Event::Joined { network: network.name.to_string(), network_id: network.id.to_string() }
-        }
-        mesh::JoinStep::Failed(error) => Event::Failed { error: error.into_control() },
-    }
-}
-
 /// Whether a device can be reached.
 pub(crate) fn device_state(link: &mesh::LinkState) -> control::DeviceState {
     match link {
@@ -301,7 +205,8 @@ pub(crate) fn device(member: &mesh::MemberInfo, own: &Card) -> control::DeviceSu
     }
 }
 
-fn path_kind(path: mesh::PathKind) -> control::PathKind {
+/// How a device is reached.
+pub(crate) fn path_kind(path: mesh::PathKind) -> control::PathKind {
     match path {
         mesh::PathKind::Direct => control::PathKind::Direct,
         mesh::PathKind::Relay => control::PathKind::Relay,

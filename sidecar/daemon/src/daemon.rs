@@ -6,8 +6,10 @@ use myownmesh_compute::Compute;
 use myownmesh_control::error::ControlError;
 use myownmesh_control::types::{DeviceState, DeviceSummary, IdentityStore, JoinEvent, Role};
 use myownmesh_mesh::{Mesh, MeshSnapshot, NetworkId};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::activity::Activity;
 use crate::api::Api;
 use crate::card::Card;
 use crate::chat::Answers;
@@ -33,6 +35,10 @@ pub(crate) struct Daemon {
     pub(crate) conversations: Conversations,
     /// Answers being given.
     pub(crate) answers: Answers,
+    /// What happened, kept.
+    pub(crate) activity: Activity,
+    /// Things a person should know that came up while it runs.
+    pub(crate) notices: watch::Sender<Vec<String>>,
     /// Knocks of this device.
     pub(crate) joins: Streams<JoinEvent>,
     /// Engines a person added.

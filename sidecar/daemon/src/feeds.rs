@@ -1,12 +1,15 @@
 //! What happens in mesh and compute, told onward: as events to those who follow, and as this device's card to the other
-//! members.
+//! members; and, in `activities`, kept for people to read later. `notices` looks out for what an owner should know.
+
+mod activities;
+mod notices;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use myownmesh_compute::ComputeSnapshot;
 use myownmesh_control::types::{Event, Phase};
-use myownmesh_mesh::{DeviceId, LinkState, MeshEvent, MeshSnapshot};
+use myownmesh_mesh::{DecisionKind, DeviceId, LinkState, MeshEvent, MeshSnapshot};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::task::TaskTracker;
@@ -22,6 +25,8 @@ const COALESCE: Duration = Duration::from_millis(40);
 pub(crate) fn start(daemon: &Arc<Daemon>, tasks: &TaskTracker) {
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { mesh_pictures(&daemon).await }));
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { mesh_events(&daemon).await }));
+    tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { activities::keep(&daemon).await }));
+    tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { notices::keep(&daemon).await }));
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { compute_pictures(&daemon).await }));
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { cards(&daemon).await }));
 }
@@ -74,6 +79,14 @@ async fn mesh_pictures(daemon: &Daemon) {
         if now.active != before.active {
             daemon.events.push(Event::ConversationsChanged);
             daemon.events.push(Event::InvitesChanged);
+            daemon.events.push(Event::DecisionsChanged);
+            daemon.events.push(Event::ActivityChanged);
+        }
+        if now.nearby != before.nearby {
+            daemon.events.push(Event::NearbyChanged);
+        }
+        if now.relays != before.relays {
+            daemon.events.push(Event::RelaysChanged);
         }
         if sees.devices != seen.devices || now.device_name != before.device_name {
             daemon.events.push(Event::DevicesChanged);
@@ -125,7 +138,19 @@ fn mesh_event(daemon: &Daemon, event: MeshEvent) {
             reason: state.reason(),
         }),
         // A pre-approved invite may have been used up by it.
-        MeshEvent::MemberAdded { .. } => daemon.events.push(Event::InvitesChanged),
+        MeshEvent::MemberAdded { .. } => {
+            daemon.events.push(Event::InvitesChanged);
+            daemon.events.push(Event::DecisionsChanged);
+        }
+        MeshEvent::MemberRemoved { .. } | MeshEvent::RemovalAcknowledged { .. } => {
+            daemon.events.push(Event::DecisionsChanged);
+        }
+        MeshEvent::Decided(decision) => {
+            if matches!(decision.what, DecisionKind::Invited { .. } | DecisionKind::Revoked(_)) {
+                daemon.events.push(Event::InvitesChanged);
+            }
+            daemon.events.push(Event::DecisionsChanged);
+        }
         // The rest shows in the pictures.
         _ => {}
     }

@@ -9,6 +9,7 @@
 //! - What it does: `api` and `route` (who answers what), `chat`, `conversations`, `lending`, `card`, `doctor`
 //! - What it tells: `control` (the contract), `events`, `feeds`, `phase`, on `ring` and `streams`
 
+mod activity;
 mod api;
 mod builtin;
 mod card;

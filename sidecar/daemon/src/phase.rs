@@ -3,6 +3,7 @@
 use myownmesh_control::types::Phase;
 use myownmesh_mesh::{LinkState, MeshSnapshot};
 
+use crate::convert;
 use crate::text::listed;
 
 /// From this attempt on, "connecting" is no longer the honest word.
@@ -21,10 +22,11 @@ pub(crate) fn phase(mesh: &MeshSnapshot) -> (Phase, String) {
     };
     let name = &network.name;
     if network.role.is_none() {
-        return (
-            Phase::Trouble,
-            format!("This device was removed from {name}. Knock again to come back, or forget it."),
+        let reason = network.removed.as_ref().map_or_else(
+            || format!("This device was removed from {name}. Knock again to come back, or forget it."),
+            |removed| convert::ended(name, removed),
         );
+        return (Phase::Trouble, reason);
     }
     let others: Vec<_> = mesh.members.iter().filter(|member| !member.this_device).collect();
     if others.is_empty() {
@@ -141,6 +143,9 @@ mod tests {
             assert_eq!(phase, expected, "{reason}");
             assert!(reason.contains(words), "{reason}");
         }
+        let mut removed = mesh(None, vec![]);
+        removed.networks[0].removed = Some(myownmesh_mesh::Removed { by: Some(name("Desk")), at: 1 });
+        assert!(phase(&removed).1.starts_with("Desk removed this device from home."));
         let mut none = mesh(there, vec![]);
         none.active = None;
         assert_eq!(phase(&none).0, Phase::NoNetwork);

@@ -15,9 +15,11 @@ use myownmesh_control::error::{ControlError, ErrorCode};
 use myownmesh_control::types::Event;
 use myownmesh_mesh::{DeviceName, Mesh, MeshConfig, RelayUrl};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::activity::Activity;
 use crate::api::{self, Api};
 use crate::chat::Answers;
 use crate::config::{Config, ConfigFile};
@@ -178,7 +180,9 @@ impl Running {
         let engine_specs = engine_specs(saved, &options.engines)?;
         let compute = ComputeConfig { engines: engine_specs, builtin, discover_ollama: true };
         let compute = Compute::start(compute).await.or_control()?;
-        let api = Api::new(compute.clone(), lending.clone());
+        let events = Events::new();
+        let activity = Activity::start(store.clone(), events.clone(), stop.clone()).await.or_control()?;
+        let api = Api::new(compute.clone(), lending.clone(), activity.clone());
         let mesh = Mesh::start(MeshConfig {
             secret: identity.secret,
             device_name: settings.device_name,
@@ -194,7 +198,6 @@ impl Running {
         .or_control()?;
         api.connect(mesh.clone());
 
-        let events = Events::new();
         let facts = Facts {
             identity_store: identity.secrets.place(),
             api_url: format!("http://127.0.0.1:{api_port}/v1"),
@@ -202,6 +205,8 @@ impl Running {
         };
         let daemon = Arc::new(Daemon {
             answers: Answers::new(api.clone(), conversations.clone(), events.clone(), stop.clone()),
+            activity,
+            notices: watch::Sender::new(Vec::new()),
             joins: Streams::start(KEPT_STEPS, stop.clone()),
             config: config_file,
             mesh,
@@ -262,6 +267,7 @@ impl Running {
         let last_words = async {
             self.daemon.answers.ended().await;
             self.daemon.joins.ended().await;
+            self.daemon.activity.ended().await;
             self.tasks.close();
             self.tasks.wait().await;
         };

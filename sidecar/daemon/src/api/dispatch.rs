@@ -9,9 +9,10 @@ use myownmesh_compute::OpenAiPath;
 use myownmesh_control::error::ErrorCode;
 
 use super::body::Question;
-use super::relay;
+use super::relay::{self, Held};
+use super::switched::Bond;
+use super::tally::{Direction, Tally};
 use super::{Api, ApiError};
-use crate::lending::Permit;
 use crate::route::Route;
 
 /// Told before each attempt, so that a person sees where it is tried.
@@ -32,7 +33,7 @@ impl Api {
             attempt(route);
             let body = question.body_for(&route.model);
             let asked = if route.this_device {
-                self.ask_here(path, &route.model, body, None).await
+                self.ask_here(path, &route.model, body, Held::default()).await
             } else {
                 self.ask_there(route, path, body).await
             };
@@ -53,11 +54,11 @@ impl Api {
         path: OpenAiPath,
         model: &str,
         body: Bytes,
-        permit: Option<Permit>,
+        held: Held,
     ) -> Result<Response<Body>, ApiError> {
         let answer = self.compute.forward(path, model, body).await?;
         let pieces = answer.body.map_err(ApiError::from).boxed();
-        relay::answer(answer.status, &answer.headers, pieces, permit).await
+        relay::answer(answer.status, &answer.headers, pieces, held).await
     }
 
     async fn ask_there(&self, route: &Route, path: OpenAiPath, body: Bytes) -> Result<Response<Body>, ApiError> {
@@ -69,22 +70,22 @@ impl Api {
             .header(header::CONTENT_LENGTH, body.len())
             .body(Body::from(body))
             .map_err(|error| ApiError::new(ErrorCode::Internal, format!("The request could not be made: {error}.")))?;
-        let (parts, body) = mesh.request(route.device, request).await?.into_parts();
-        let name = route.device_name.clone();
-        let pieces = body.into_data_stream().map_err(move |_| lost(&name)).boxed();
+        let mut bond = Bond::to(route, mesh);
+        let device = (route.device, route.device_name.clone());
+        let tally = Tally::begin(self.activity.clone(), bond.network(), Direction::Borrowed, device, &route.model);
+        let (parts, body) = tokio::select! {
+            biased;
+            answer = mesh.request(route.device, request) => answer?.into_parts(),
+            error = bond.ended() => return Err(error),
+        };
+        let pieces = bond.hold(body.into_data_stream().boxed());
+        let held = Held { permit: None, tally: Some(tally) };
         if parts.status == StatusCode::SERVICE_UNAVAILABLE {
             // It may be busy: another device can be asked, so its words are read here.
-            let answer = relay::answer(parts.status, &parts.headers, pieces, None).await?;
+            let answer = relay::answer(parts.status, &parts.headers, pieces, held).await?;
             let body = axum::body::to_bytes(answer.into_body(), 64 * 1024).await.unwrap_or_default();
             return Err(ApiError::from_answer(parts.status, &body));
         }
-        relay::answer(parts.status, &parts.headers, pieces, None).await
+        relay::answer(parts.status, &parts.headers, pieces, held).await
     }
-}
-
-fn lost(name: &str) -> ApiError {
-    ApiError::new(
-        ErrorCode::Unreachable,
-        format!("The connection to {name} was lost before the answer was complete. Ask again, or use another device."),
-    )
 }

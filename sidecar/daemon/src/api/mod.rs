@@ -13,6 +13,8 @@ mod models;
 mod offers;
 mod openai;
 mod relay;
+mod switched;
+mod tally;
 
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
@@ -31,6 +33,7 @@ pub(crate) use error::ApiError;
 pub(crate) use listener::{bind, serve};
 pub(crate) use offers::offers;
 
+use crate::activity::Activity;
 use crate::lending::Lending;
 use crate::route::{Offer, Route, RouteError};
 
@@ -63,14 +66,15 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 pub(crate) struct Api {
     compute: Compute,
     lending: Lending,
+    activity: Activity,
     /// Set once the mesh runs; it needs the router to start.
     mesh: Arc<OnceLock<Mesh>>,
 }
 
 impl Api {
     /// An API without peers yet.
-    pub(crate) fn new(compute: Compute, lending: Lending) -> Self {
-        Self { compute, lending, mesh: Arc::default() }
+    pub(crate) fn new(compute: Compute, lending: Lending, activity: Activity) -> Self {
+        Self { compute, lending, activity, mesh: Arc::default() }
     }
 
     /// Gives it the mesh, once.

@@ -6,6 +6,8 @@ use http::{HeaderMap, Response};
 use myownmesh_compute::OpenAiPath;
 
 use super::body::{self, Question};
+use super::relay::Held;
+use super::tally::{Direction, Tally};
 use super::{Api, ApiError, Caller};
 use crate::route::{self, Via};
 
@@ -38,7 +40,9 @@ pub(super) async fn complete(
             tracing::debug!(asker = %asker.device_id.short(), model = question.model, "a member asks");
             let routes = route::resolve(Via::Local, Some(&question.model), &api.offers())?;
             let model = &routes[0].model;
-            api.ask_here(path, model, question.body_for(model), permit).await
+            let device = (asker.device_id, asker.name.to_string());
+            let tally = Tally::begin(api.activity.clone(), Some(asker.network), Direction::Lent, device, model);
+            api.ask_here(path, model, question.body_for(model), Held { permit, tally: Some(tally) }).await
         }
     }
 }

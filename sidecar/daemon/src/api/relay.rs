@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use myownmesh_control::error::ErrorCode;
 
 use super::ApiError;
+use super::tally::Tally;
 use crate::lending::Permit;
 use crate::sse::{self, Cutter};
 
@@ -18,19 +19,36 @@ const MAX_ANSWER: usize = 128 * 1024 * 1024;
 /// The pieces of an answer as an engine or another device sends them.
 pub(super) type Pieces = BoxStream<'static, Result<Bytes, ApiError>>;
 
-/// Hands an answer on. `permit` is held until its last byte.
+/// What is held until the last byte of an answer.
+#[derive(Default)]
+pub(super) struct Held {
+    /// Leave to serve it.
+    #[expect(dead_code, reason = "held to be dropped")]
+    pub(super) permit: Option<Permit>,
+    /// What counts it.
+    pub(super) tally: Option<Tally>,
+}
+
+/// Hands an answer on. `held` is held until its last byte.
 pub(super) async fn answer(
     status: StatusCode,
     headers: &HeaderMap,
     pieces: Pieces,
-    permit: Option<Permit>,
+    mut held: Held,
 ) -> Result<Response<Body>, ApiError> {
+    if let Some(tally) = &mut held.tally {
+        tally.head(status);
+    }
     let content_type = headers.get(header::CONTENT_TYPE).cloned();
     let is_stream = content_type.as_ref().is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
     let body = if is_stream {
-        Body::from_stream(whole_events(pieces, permit).map(Ok::<_, std::convert::Infallible>))
+        Body::from_stream(whole_events(pieces, held).map(Ok::<_, std::convert::Infallible>))
     } else {
-        Body::from(collect(pieces).await?)
+        let whole = collect(pieces).await?;
+        if let Some(tally) = &mut held.tally {
+            tally.whole(&whole);
+        }
+        Body::from(whole)
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -64,12 +82,12 @@ struct Passing {
     pieces: Pieces,
     cutter: Cutter,
     done: bool,
-    _permit: Option<Permit>,
+    held: Held,
 }
 
 /// Whole events, then their proper end or an error event.
-fn whole_events(pieces: Pieces, permit: Option<Permit>) -> impl Stream<Item = Bytes> {
-    let passing = Passing { pieces, cutter: Cutter::default(), done: false, _permit: permit };
+fn whole_events(pieces: Pieces, held: Held) -> impl Stream<Item = Bytes> {
+    let passing = Passing { pieces, cutter: Cutter::default(), done: false, held };
     unfold(Some(passing), |passing| async move {
         let mut passing = passing?;
         loop {
@@ -82,6 +100,9 @@ fn whole_events(pieces: Pieces, permit: Option<Permit>) -> impl Stream<Item = By
                 Ok(events) if events.is_empty() => {}
                 Ok(events) => {
                     passing.done |= is_last(&events);
+                    if let Some(tally) = &mut passing.held.tally {
+                        tally.events(&events);
+                    }
                     return Some((events, Some(passing)));
                 }
                 Err(error) => {
@@ -103,6 +124,9 @@ impl Passing {
         }
         let text = String::from_utf8_lossy(&rest);
         if text.trim_end() == format!("data: {}", sse::DONE) {
+            if let Some(tally) = &mut self.held.tally {
+                tally.events(&rest);
+            }
             return Some((Bytes::from(format!("{}\n\n", text.trim_end())), None));
         }
         let error = ApiError::new(ErrorCode::EngineFailed, "The answer broke off before it was complete. Ask again.");
@@ -135,7 +159,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         let pieces = stream::iter(pieces.into_iter().map(|piece| piece.map(Bytes::from))).boxed();
-        let response = answer(StatusCode::OK, &headers, pieces, None).await?;
+        let response = answer(StatusCode::OK, &headers, pieces, Held::default()).await?;
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.expect("a body");
         Ok(String::from_utf8(body.to_vec()).expect("text"))
     }

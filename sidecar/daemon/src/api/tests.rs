@@ -80,7 +80,9 @@ impl Bench {
         let mut watch = compute.watch();
         let ready = watch.wait_for(|picture| !picture.models.is_empty());
         tokio::time::timeout(Duration::from_secs(10), ready).await.expect("in time").expect("a model");
-        let api = Api::new(compute, Lending::start(store).await.expect("started"));
+        let (events, stop) = (crate::events::Events::new(), tokio_util::sync::CancellationToken::new());
+        let activity = crate::activity::Activity::start(store.clone(), events, stop).await.expect("started");
+        let api = Api::new(compute, Lending::start(store).await.expect("started"), activity);
         Self { _folder: folder, api, go }
     }
 

@@ -1,11 +1,12 @@
 //! Members of the active network, this device's name, its lending policy.
 
 use myownmesh_control::error::{ControlError, ErrorCode};
-use myownmesh_control::types::{Accepting, DeviceSummary, Event, Removal, Role};
+use myownmesh_control::types::{Accepting, ActivityKind, DeviceSummary, Event, Removal, Role};
 use myownmesh_mesh::{DeviceId, DeviceName, MeshError};
 
 use super::networks;
-use crate::convert::{self, IntoControl, OrControl};
+use crate::activity::Told;
+use crate::convert::{self, IntoControl, Names, OrControl};
 use crate::daemon::Daemon;
 use crate::text::sentence;
 
@@ -21,8 +22,10 @@ pub(super) async fn remove(daemon: &Daemon, device: &str) -> Result<Removal, Con
     networks::active(&daemon.picture())?;
     let id = daemon.find_device(device)?;
     let device_name = summary(daemon, id)?.name;
-    daemon.mesh.remove_device(id).await.or_control()?;
-    Ok(Removal { device_id: id.to_string(), device_name, acknowledged: Vec::new(), waiting: Vec::new() })
+    let removal = daemon.mesh.remove_device(id).await.or_control()?;
+    let names = Names::of(&daemon.picture());
+    let (acknowledged, waiting) = (names.all(&removal.acknowledged), names.all(&removal.waiting));
+    Ok(Removal { device_id: id.to_string(), device_name, acknowledged, waiting })
 }
 
 pub(super) async fn set_role(daemon: &Daemon, device: &str, role: Role) -> Result<DeviceSummary, ControlError> {
@@ -52,5 +55,11 @@ pub(super) async fn set_accepting(daemon: &Daemon, accepting: Accepting) -> Resu
     let network = networks::active(&daemon.picture())?.id;
     daemon.lending.set(network, accepting).await.or_control()?;
     daemon.events.push(Event::DevicesChanged);
+    let text = match accepting {
+        Accepting::Available => "This device serves every member now.",
+        Accepting::Limited => "This device serves one request of others at a time now.",
+        Accepting::Busy => "This device serves nobody else now.",
+    };
+    daemon.activity.tell(Told::new(Some(network), ActivityKind::Lending, text));
     Ok(accepting)
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use myownmesh_control::error::{ControlError, ErrorCode};
-use myownmesh_control::types::{self as control, DenyKind, DeviceSummary, Event, JoinEvent, Knock, Role};
-use myownmesh_mesh::{Code, InviteError, InviteId, InviteInfo, JoinProgress, KnockId, MeshError};
+use myownmesh_control::types::{self as control, ActivityKind, DenyKind, DeviceSummary, Event, JoinEvent, Knock, Role};
+use myownmesh_mesh::{Code, Invite, InviteError, InviteId, InviteInfo, JoinProgress, KnockId, MeshError, NetworkId};
 
 use super::networks;
+use crate::activity::{Activity, Told};
 use crate::convert::{self, IntoControl, OrControl};
 use crate::daemon::Daemon;
 use crate::streams::Stream;
@@ -24,8 +25,16 @@ pub(super) async fn create(daemon: &Daemon, options: control::InviteOptions) -> 
         uses: options.uses,
     };
     let made = daemon.mesh.create_invite(options).await.or_control()?;
+    // One that also admits is a decision of the network, and told as such.
+    if !made.approved {
+        told(daemon, Some(made.network), ActivityKind::Invite, format!("This device made the invite {}.", made.id));
+    }
     daemon.events.push(Event::InvitesChanged);
     Ok(convert::invite(&made))
+}
+
+fn told(daemon: &Daemon, network: Option<NetworkId>, kind: ActivityKind, text: String) {
+    daemon.activity.tell(Told::new(network, kind, text));
 }
 
 pub(super) async fn list(daemon: &Daemon) -> Result<Vec<control::Invite>, ControlError> {
@@ -40,24 +49,39 @@ pub(super) async fn revoke(daemon: &Daemon, id: &str) -> Result<control::Invite,
     daemon.events.push(Event::InvitesChanged);
     let invites = daemon.mesh.invites().await.or_control()?;
     let revoked = invites.iter().find(|invite| invite.id == id);
+    if let Some(revoked) = revoked.filter(|invite| !invite.approved) {
+        told(daemon, Some(revoked.network), ActivityKind::Invite, format!("This device revoked the invite {id}."));
+    }
     revoked.map(convert::invite).ok_or_else(|| MeshError::UnknownInvite.into_control())
 }
 
-/// Begins to join and returns at once; what follows is a stream.
-pub(super) async fn join(daemon: &Daemon, invite: &str) -> Result<String, ControlError> {
-    let invite = invite.parse().map_err(|error: InviteError| {
+/// Reads a link.
+pub(crate) fn parse(invite: &str) -> Result<Invite, ControlError> {
+    invite.parse().map_err(|error: InviteError| {
         let code = match error {
             InviteError::Expired => ErrorCode::InviteExpired,
             InviteError::NewerVersion(_) => ErrorCode::VersionMismatch,
             _ => ErrorCode::InvalidInvite,
         };
         ControlError::new(code, sentence(&error))
-    })?;
-    let progress = daemon.mesh.join(invite).await.or_control()?;
-    Ok(daemon.joins.spawn(None, |stream| follow(progress, stream)).await)
+    })
 }
 
-async fn follow(mut progress: JoinProgress, stream: Stream<JoinEvent>) {
+/// Begins to join and returns at once; what follows is a stream.
+pub(super) async fn join(daemon: &Daemon, invite: &str) -> Result<String, ControlError> {
+    let invite = parse(invite)?;
+    let progress = daemon.mesh.join(invite).await.or_control()?;
+    Ok(follow_join(daemon, progress).await)
+}
+
+/// Makes a stream of an attempt to join; gives its id.
+pub(super) async fn follow_join(daemon: &Daemon, progress: JoinProgress) -> String {
+    let activity = daemon.activity.clone();
+    daemon.joins.spawn(None, |stream| follow(progress, stream, activity)).await
+}
+
+async fn follow(mut progress: JoinProgress, stream: Stream<JoinEvent>, activity: Activity) {
+    let mut network = "a network".to_owned();
     loop {
         let step = tokio::select! {
             biased;
@@ -68,6 +92,21 @@ async fn follow(mut progress: JoinProgress, stream: Stream<JoinEvent>) {
         let event =
             step.map_or_else(|| JoinEvent::Failed { error: MeshError::Cancelled.into_control() }, convert::join_event);
         let last = matches!(event, JoinEvent::Joined { .. } | JoinEvent::Failed { .. });
+        match &event {
+            JoinEvent::Finding { network: name } => network.clone_from(name),
+            JoinEvent::Joined { network: name, network_id } => {
+                let joined = network_id.parse().ok();
+                // It may be forgotten and joined again.
+                joined.into_iter().for_each(|id| activity.joined(id));
+                let text = format!("This device joined {name}.");
+                activity.tell(Told::new(joined, ActivityKind::Network, text));
+            }
+            JoinEvent::Failed { error } => {
+                let text = format!("This device did not join {network}. {}", error.message);
+                activity.tell(Told::new(None, ActivityKind::Knock, text));
+            }
+            JoinEvent::Connected { .. } | JoinEvent::Knocking { .. } => {}
+        }
         stream.ring.push(event);
         if last {
             return;

@@ -1,12 +1,15 @@
 //! The control contract, answered. Each request is one line of delegation to the file of its area.
 
+mod activities;
 #[cfg(debug_assertions)]
 pub(crate) mod bridge;
 mod compute;
 mod conversations;
 mod devices;
 mod follow;
+mod governance;
 mod invites;
+mod nearby;
 mod networks;
 pub(crate) mod socket;
 mod status;
@@ -82,36 +85,36 @@ impl ControlApiServer for Control {
         networks::rename(&self.daemon, &network, &name).await
     }
 
-    async fn network_kind(&self, _network: String, _kind: NetworkKind) -> Result<Network, ControlError> {
-        Err(unbuilt())
+    async fn network_kind(&self, network: String, kind: NetworkKind) -> Result<Network, ControlError> {
+        networks::set_kind(&self.daemon, &network, kind).await
     }
 
-    async fn network_settings(&self, _network: String, _patch: SettingsPatch) -> Result<Network, ControlError> {
-        Err(unbuilt())
+    async fn network_settings(&self, network: String, patch: SettingsPatch) -> Result<Network, ControlError> {
+        networks::set_settings(&self.daemon, &network, patch).await
     }
 
-    async fn decision_list(&self, _network: Option<String>) -> Result<Vec<Decision>, ControlError> {
-        Err(unbuilt())
+    async fn decision_list(&self, network: Option<String>) -> Result<Vec<Decision>, ControlError> {
+        governance::decisions(&self.daemon, network.as_deref()).await
     }
 
     async fn nearby_list(&self) -> Result<Vec<NearbyDevice>, ControlError> {
-        Err(unbuilt())
+        Ok(nearby::list(&self.daemon))
     }
 
-    async fn nearby_join(&self, _device: String) -> Result<String, ControlError> {
-        Err(unbuilt())
+    async fn nearby_join(&self, device: String) -> Result<String, ControlError> {
+        nearby::join(&self.daemon, &device).await
     }
 
     async fn relay_list(&self) -> Result<Vec<Relay>, ControlError> {
-        Err(unbuilt())
+        Ok(nearby::relays(&self.daemon))
     }
 
     async fn connection_list(&self) -> Result<Vec<Connection>, ControlError> {
-        Err(unbuilt())
+        Ok(nearby::connections(&self.daemon).await)
     }
 
-    async fn activity_list(&self, _filter: ActivityFilter) -> Result<Vec<ActivityEntry>, ControlError> {
-        Err(unbuilt())
+    async fn activity_list(&self, filter: ActivityFilter) -> Result<Vec<ActivityEntry>, ControlError> {
+        activities::list(&self.daemon, filter).await
     }
 
     async fn invite_create(&self, options: InviteOptions) -> Result<Invite, ControlError> {
@@ -239,8 +242,4 @@ impl ControlApiServer for Control {
     async fn doctor(&self, device: Option<String>) -> Result<DoctorReport, ControlError> {
         doctor::examine(&self.daemon, device.as_deref()).await
     }
-}
-
-fn unbuilt() -> ControlError {
-    ControlError::new(myownmesh_control::error::ErrorCode::Internal, "This daemon cannot do that yet.")
 }

@@ -1,7 +1,7 @@
 //! Networks: found, list, switch, leave, forget, rename.
 
 use myownmesh_control::error::{ControlError, ErrorCode};
-use myownmesh_control::types::{Event, Network, NetworkKind};
+use myownmesh_control::types::{Event, Network, NetworkKind, SettingsPatch};
 use myownmesh_mesh::{MeshSnapshot, NetworkId, NetworkInfo, NetworkName};
 
 use crate::convert::{self, OrControl};
@@ -86,8 +86,24 @@ pub(super) async fn forget(daemon: &Daemon, network: &str) -> Result<(), Control
     let id = find(&daemon.picture(), network)?.id;
     daemon.mesh.forget_network(id).await.or_control()?;
     daemon.conversations.forget_network(id.to_string()).await.or_control()?;
+    daemon.activity.forget_network(id).await.or_control()?;
     daemon.events.push(Event::ConversationsChanged);
     Ok(())
+}
+
+pub(super) async fn set_kind(daemon: &Daemon, network: &str, kind: NetworkKind) -> Result<Network, ControlError> {
+    let id = find(&daemon.picture(), network)?.id;
+    Ok(convert::network(&daemon.mesh.set_network_kind(id, convert::mesh_kind(kind)).await.or_control()?))
+}
+
+pub(super) async fn set_settings(
+    daemon: &Daemon,
+    network: &str,
+    patch: SettingsPatch,
+) -> Result<Network, ControlError> {
+    let id = find(&daemon.picture(), network)?.id;
+    let patch = convert::mesh_settings(patch);
+    Ok(convert::network(&daemon.mesh.set_network_settings(id, patch).await.or_control()?))
 }
 
 pub(super) async fn rename(daemon: &Daemon, network: &str, to: &str) -> Result<Network, ControlError> {

@@ -29,7 +29,7 @@ pub(super) fn status(daemon: &Daemon) -> Status {
         peers: daemon.devices().into_iter().filter(|device| !device.this_device).collect(),
         engines: compute::engines(daemon),
         knocks: u32::try_from(mesh.knocks.len()).unwrap_or(u32::MAX),
-        warnings: daemon.facts.warnings.clone(),
+        warnings: daemon.facts.warnings.iter().chain(daemon.notices.borrow().iter()).cloned().collect(),
     }
 }
 

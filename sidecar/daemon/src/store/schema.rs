@@ -5,7 +5,8 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// One entry per schema version; never changed once released, only appended to.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE conversations (
         id         TEXT PRIMARY KEY,
         network    TEXT NOT NULL,           -- hexadecimal id; '' for one that belongs to no network
@@ -41,7 +42,23 @@ const STEPS: &[&str] = &["
         network   TEXT PRIMARY KEY,
         accepting TEXT NOT NULL
     ) STRICT;
-"];
+",
+    "
+    CREATE TABLE activities (
+        id          INTEGER PRIMARY KEY AUTOINCREMENT,  -- rises for ever: pages begin at one
+        at          INTEGER NOT NULL,
+        network     TEXT,                   -- hexadecimal id; NULL for what belongs to none
+        kind        TEXT NOT NULL,
+        device      TEXT,                   -- hexadecimal id
+        device_name TEXT,                   -- its name at that time
+        text        TEXT NOT NULL,
+        folded      TEXT NOT NULL           -- text and name in small letters, to search in
+    ) STRICT;
+    CREATE INDEX activities_by_kind ON activities (kind, id);
+    CREATE INDEX activities_by_network ON activities (network, id);
+    CREATE INDEX activities_by_time ON activities (at);
+",
+];
 
 /// Brings the schema up to date, each step in a transaction of its own.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

@@ -1,0 +1,175 @@
+//! Counts what is lent and borrowed: who, which model, how long, how many tokens. Looks at an answer's pieces as they
+//! pass and keeps nothing of them.
+
+use bytes::Bytes;
+use http::StatusCode;
+use myownmesh_control::types::ActivityKind;
+use myownmesh_mesh::{DeviceId, NetworkId};
+use tokio::time::Instant;
+
+use crate::activity::{Activity, Told};
+use crate::sse;
+use crate::text::quotable;
+
+/// How near to its end an answer tells its usage, in bytes.
+const USAGE_WITHIN: usize = 4096;
+
+/// Whose model answers whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// Another device uses this one.
+    Lent,
+    /// This device uses another one.
+    Borrowed,
+}
+
+/// One request on its way. What came of it is told when it is dropped, however it ended.
+pub(super) struct Tally {
+    activity: Activity,
+    network: Option<NetworkId>,
+    direction: Direction,
+    device: (DeviceId, String),
+    model: String,
+    began: Instant,
+    /// Events with a piece of an answer; nearly always one token each.
+    pieces: u64,
+    /// As the engine counts.
+    counted: Option<u64>,
+    complete: bool,
+    refused: bool,
+}
+
+impl Tally {
+    /// A request that begins now.
+    pub(super) fn begin(
+        activity: Activity,
+        network: Option<NetworkId>,
+        direction: Direction,
+        device: (DeviceId, String),
+        model: &str,
+    ) -> Self {
+        Self {
+            activity,
+            network,
+            direction,
+            device,
+            model: quotable(model),
+            began: Instant::now(),
+            pieces: 0,
+            counted: None,
+            complete: false,
+            // Until the head of an answer says otherwise, nothing was used.
+            refused: true,
+        }
+    }
+
+    /// The head of the answer. A refusal was no use of anything.
+    pub(super) fn head(&mut self, status: StatusCode) {
+        self.refused = !status.is_success();
+    }
+
+    /// Some whole events of a stream.
+    pub(super) fn events(&mut self, events: &Bytes) {
+        for line in events.split(|byte| *byte == b'\n') {
+            let Some(data) = line.strip_prefix(b"data:").map(<[u8]>::trim_ascii) else { continue };
+            if data == sse::DONE.as_bytes() {
+                self.complete = true;
+            } else {
+                self.pieces += 1;
+                self.usage(data);
+            }
+        }
+    }
+
+    /// An answer that is no stream.
+    pub(super) fn whole(&mut self, body: &Bytes) {
+        self.usage(body);
+        self.complete = true;
+    }
+
+    fn usage(&mut self, json: &[u8]) {
+        self.counted = completion_tokens(json).or(self.counted);
+    }
+
+    fn sentence(&self) -> String {
+        let (device, model) = (&self.device.1, &self.model);
+        let what = match self.direction {
+            Direction::Lent => format!("{device} used {model} on this device"),
+            Direction::Borrowed => format!("This device used {model} on {device}"),
+        };
+        let tokens = match self.counted.unwrap_or(self.pieces) {
+            0 => String::new(),
+            1 => "1 token in ".to_owned(),
+            tokens => format!("{tokens} tokens in "),
+        };
+        let end = if self.complete { "" } else { ", then it ended early" };
+        format!("{what}: {tokens}{:.1} s{end}.", self.began.elapsed().as_secs_f64())
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        if !self.refused {
+            let (id, name) = self.device.clone();
+            self.activity.tell(Told::new(self.network, ActivityKind::Lending, self.sentence()).about(id, name));
+        }
+    }
+}
+
+/// The number behind the last `"completion_tokens":`. Read without parsing: the rest is none of our business here.
+fn completion_tokens(json: &[u8]) -> Option<u64> {
+    const KEY: &[u8] = b"\"completion_tokens\":";
+    // It stands at the end; a long list of embeddings before it is not worth a look.
+    let json = &json[json.len().saturating_sub(USAGE_WITHIN)..];
+    let at = json.windows(KEY.len()).rposition(|window| window == KEY)?;
+    let digits: Vec<u8> =
+        json[at + KEY.len()..].trim_ascii_start().iter().copied().take_while(u8::is_ascii_digit).collect();
+    std::str::from_utf8(&digits).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use myownmesh_control::types::ActivityFilter;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::events::Events;
+    use crate::store::Store;
+
+    #[test]
+    fn only_a_number_is_a_count() {
+        assert_eq!(completion_tokens(br#"{"usage":{"completion_tokens": 12,"total_tokens":30}}"#), Some(12));
+        assert_eq!(completion_tokens(br#"{"usage":{"completion_tokens":null}}"#), None);
+        assert_eq!(completion_tokens(br#"{"usage":{"completion_tokens":99999999999999999999}}"#), None);
+        assert_eq!(completion_tokens(br#"{"text":"completion_tokens"#), None);
+        assert_eq!(completion_tokens(b""), None);
+    }
+
+    #[tokio::test]
+    async fn each_use_is_told_once_and_without_a_word_of_it() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (store, _) = Store::open(&folder.path().join("device.sqlite")).expect("opened");
+        let activity = Activity::start(store, Events::new(), CancellationToken::new()).await.expect("started");
+        let device = || (DeviceId::of_secret(&[2; 32]), "Lap".to_owned());
+        let begin = |direction| Tally::begin(activity.clone(), None, direction, device(), "chain");
+        let mut lent = begin(Direction::Lent);
+        lent.head(StatusCode::OK);
+        lent.events(&Bytes::from_static(b"data: {\"content\":\"secret\"}\n\ndata: {\"content\":\"words\"}\n\n"));
+        lent.events(&Bytes::from_static(b"data: [DONE]\n\n"));
+        drop(lent);
+        let mut broken = begin(Direction::Borrowed);
+        broken.head(StatusCode::OK);
+        broken.events(&Bytes::from_static(b"data: {\"content\":\"secret\"}\n\n"));
+        drop(broken);
+        let mut refused = begin(Direction::Borrowed);
+        refused.head(StatusCode::SERVICE_UNAVAILABLE);
+        drop(refused);
+        let entries = activity.list(None, None, ActivityFilter::default()).await.expect("listed");
+        let texts: Vec<&str> = entries.iter().map(|entry| entry.text.as_str()).collect();
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        assert!(texts[0].starts_with("This device used chain on Lap: 1 token in "), "{texts:?}");
+        assert!(texts[0].ends_with(" s, then it ended early."), "{texts:?}");
+        assert!(texts[1].starts_with("Lap used chain on this device: 2 tokens in "), "{texts:?}");
+        assert!(!texts.concat().contains("secret"));
+    }
+}
