@@ -118,6 +118,11 @@ impl Actor {
             }
         };
         let _ = reply.send(outcome);
+        // The link may have been seen before this first board, and not change again until it is lost.
+        let table = self.setup.table.borrow().clone();
+        let linked = table.iter().filter(|(_, view)| view.link.is_some()).map(|(device, _)| *device).collect();
+        let effects = self.passed.links(&linked);
+        self.carry_out_passed(effects);
     }
 
     /// Ends all that was shown of other members' knocks.
