@@ -56,10 +56,8 @@ impl Actor {
         let Some(ledger) = &mut self.active else { return };
         let before = ledger.add(added);
         let after = ledger.membership().clone();
-        for (record, void) in added.iter().filter_map(|record| Some((record, after.void.get(&record.id())?))) {
-            if let Some(attempt) = Attempt::of_void(*void) {
-                self.refusals.tell(record.author(), attempt);
-            }
+        for (author, attempt) in Attempt::of_added(added, &before, &after) {
+            self.refusals.tell(author, attempt);
         }
         let network = after.network;
         let known: BTreeSet<DeviceId> = after.members.keys().copied().filter(|device| *device != self.me).collect();

@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 use crate::api::MeshEvent;
 use crate::clock::now_ms;
 use crate::proto::Millis;
-use crate::proto::fold::Void;
+use crate::proto::fold::{Membership, Void};
 use crate::proto::ids::DeviceId;
 use crate::proto::limits::{Backoff, BackoffRule};
 use crate::proto::name::DeviceName;
-use crate::proto::record::RecordError;
+use crate::proto::record::{Record, RecordError};
 use crate::roster::RosterWatch;
 
 /// Refusals that may wait to be told. What comes while it is full was refused all the same, and is only not told.
@@ -111,16 +111,25 @@ impl Attempt {
         }
     }
 
+    /// What the records `added` amount to, given the memberships before and after them: each of their authors that may
+    /// not say what it said, and each number that is used twice now.
+    pub(crate) fn of_added(added: &[Record], before: &Membership, after: &Membership) -> Vec<(DeviceId, Self)> {
+        // Only what is new: older records that a removal makes void were honest when they were made.
+        let void = |record: &Record| Some((record.author(), Self::of_void(*after.void.get(&record.id())?)?));
+        let twice = after.equivocations.iter().filter(|it| !before.equivocations.contains(it));
+        added.iter().filter_map(void).chain(twice.map(|it| (it.author, Self::Equivocation))).collect()
+    }
+
     /// What signing a record that does not count amounts to; `None` where honest devices that had not heard of each
     /// other can come to it.
-    pub(crate) fn of_void(void: Void) -> Option<Self> {
+    fn of_void(void: Void) -> Option<Self> {
         match void {
             Void::NotMember => Some(Self::AfterRemoval),
             Void::NoAuthority | Void::Genesis => Some(Self::NoAuthority),
             Void::BackDated => Some(Self::BackDated),
-            Void::Equivocation => Some(Self::Equivocation),
             Void::Invite => Some(Self::BadInvite),
-            Void::LastOwner | Void::NoEffect => None,
+            // Told by the number, whichever of the two was here first.
+            Void::Equivocation | Void::LastOwner | Void::NoEffect => None,
         }
     }
 }
