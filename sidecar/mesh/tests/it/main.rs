@@ -2,6 +2,7 @@
 //!
 //! - `governance`: removals and who confirmed them, kind, settings, decisions
 //! - `knocks`: knocks that other members answer
+//! - `adversary`: a client that speaks the protocol and lies
 //! - `members`: members that misbehave
 //! - `story`: found, invite, knock, approve, use; deny; restart; a third device; removal
 //! - `requests`: streams, cancel, many at once, dead peers
@@ -10,6 +11,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+mod adversary;
 mod governance;
 mod knocks;
 mod members;
