@@ -273,6 +273,8 @@ struct Actor {
     /// Members of the active network.
     met: BTreeMap<DeviceId, Met>,
     refused: Refused,
+    /// Where devices are of whose admission this one has not heard yet.
+    hearsay: BTreeMap<DeviceId, Places>,
     /// Devices being cut off; each token is cancelled once that is done.
     cuts: Vec<CancellationToken>,
     card: Option<CardPush>,
@@ -331,7 +333,15 @@ impl Actor {
             }
             Command::ForgetNetwork { network, reply } => {
                 let done = self.forget_network(network);
-                self.publish_then(reply, done);
+                self.publish_snapshot();
+                match done {
+                    // The state has changed; only the word to the others takes time.
+                    Ok(word) => drop(self.tasks.spawn(async move {
+                        word.await;
+                        answer(reply, Ok(()));
+                    })),
+                    Err(error) => answer(reply, Err(error)),
+                }
             }
             Command::RenameNetwork { network, name, reply } => {
                 let done = self.rename_network(network, name).await;
@@ -405,6 +415,7 @@ impl Actor {
             },
             Command::BundleFor { device, reply } => answer(reply, self.bundle(device)),
             Command::PeerRecords { from, network, push, reply } => {
+                self.overhear(network, &push.peers);
                 let done = self.peer_records(from, network, push).await;
                 // The sender takes the answer for a confirmation of the removals in it.
                 self.answer_when_cut(reply, done);

@@ -99,7 +99,9 @@ impl Mesh {
         self.ask(|reply| Command::LeaveNetwork { reply }).await
     }
 
-    /// Deletes a saved network from this device.
+    /// Ends this device's membership in a saved network and deletes the network here. The last owner names another one
+    /// first, unless nobody else is left. Members that can be reached within a second are told; when none can, they go on
+    /// counting this device as a member until somebody removes it.
     pub async fn forget_network(&self, network: NetworkId) -> Result<(), MeshError> {
         self.ask(|reply| Command::ForgetNetwork { network, reply }).await
     }
@@ -140,7 +142,8 @@ impl Mesh {
         self.ask(|reply| Command::RevokeInvite { invite, reply }).await
     }
 
-    /// Knocks at the network of `invite`. The steps end with `Joined` or `Failed`.
+    /// Knocks at the network of `invite`. The steps end with `Joined` or `Failed`. A network that was joined is saved and
+    /// made the active one, also when another one was switched to while the knock waited.
     pub async fn join(&self, invite: Invite) -> Result<JoinProgress, MeshError> {
         let target = Box::new(Target::Invite(Box::new(invite)));
         self.ask(|reply| Command::Join { target, reply }).await

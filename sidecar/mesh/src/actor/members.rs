@@ -23,6 +23,8 @@ use crate::store::SavedInvite;
 
 /// How long an invite works unless told otherwise: one day.
 const INVITE_MS: i64 = 24 * 60 * 60 * 1000;
+/// Devices whose places are remembered before their admission is heard of.
+const MAX_HEARSAY: usize = 256;
 /// The longest an invite may work: one year.
 const MAX_INVITE_MS: i64 = 365 * INVITE_MS;
 
@@ -78,6 +80,11 @@ impl Actor {
             let places = Places::new(peer.addresses.clone(), peer.relay.clone());
             self.learn(network, peer.device, &places).await;
         }
+        for device in after.members.keys().filter(|device| !before.is_member(**device)) {
+            if let Some(places) = self.hearsay.remove(device) {
+                self.learn(network, *device, &places).await;
+            }
+        }
         if before.name != after.name
             && let Err(error) = self.store.set_network_name(network, &after.name)
         {
@@ -94,6 +101,18 @@ impl Actor {
             self.ask_all_to_confirm();
         }
         self.push_records(network, &bytes, from);
+    }
+
+    /// Remembers where devices are that are no members yet as far as this device has heard: their places can arrive
+    /// before the records that admit them.
+    pub(super) fn overhear(&mut self, network: NetworkId, peers: &[PeerAddress]) {
+        let Ok(membership) = self.ledger_of(network).map(|ledger| ledger.membership().clone()) else { return };
+        for peer in peers.iter().filter(|peer| !membership.is_member(peer.device)) {
+            if self.hearsay.len() >= MAX_HEARSAY {
+                break;
+            }
+            self.hearsay.insert(peer.device, Places::new(peer.addresses.iter().copied(), peer.relay.clone()));
+        }
     }
 
     /// Keeps where a member may be found as somebody else tells, behind what it told itself, and tries there.
@@ -248,6 +267,7 @@ impl Actor {
             expires_at,
             id: secret.map_or_else(|| InviteId::from_bytes(rand::random()), |secret| secret.id()),
             secret,
+            others: self.other_doors(&membership)?,
         };
         let invite = Invite::sign(&self.secret, payload)?;
         if let Some(secret) = secret {

@@ -5,19 +5,24 @@ use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::members::allowed;
 use super::{Actor, Met};
 use crate::api::{JoinStep, MeshEvent, NetworkInfo};
 use crate::clock::now_ms;
 use crate::error::MeshError;
 use crate::ledger::Ledger;
 use crate::mesh::JoinProgress;
-use crate::net::hello::Places;
+use crate::net::hello::{Introduction, Places};
 use crate::net::join::{self, Knocker, Target};
-use crate::net::sync::CardPush;
+use crate::net::leave;
+use crate::net::link::Ours;
+use crate::net::sync::{CardPush, Push, pack};
+use crate::proto::fold::Membership;
 use crate::proto::ids::{DeviceId, NetworkId};
 use crate::proto::knock::{Admission, PeerAddress};
 use crate::proto::name::NetworkName;
 use crate::proto::record::{Body, DeviceInfo, Genesis, NetworkKind, Record, Rename};
+use crate::proto::welcome::{PROTOCOL, Welcome};
 use crate::store::SavedPeer;
 
 /// Steps of joining that may wait to be read.
@@ -68,7 +73,6 @@ impl Actor {
 
     pub(super) async fn use_network(&mut self, network: NetworkId) -> Result<NetworkInfo, MeshError> {
         if self.active.as_ref().is_none_or(|ledger| ledger.network() != network) {
-            self.store.set_active(Some(network))?;
             self.activate(network).await?;
         }
         self.saved.get(&network).cloned().ok_or(MeshError::UnknownNetwork)
@@ -82,16 +86,72 @@ impl Actor {
         Ok(())
     }
 
-    pub(super) fn forget_network(&mut self, network: NetworkId) -> Result<(), MeshError> {
+    /// Ends this device's membership and deletes what is kept of the network. Gives back the word to the other members,
+    /// which takes a second at most. When none of them can be reached, they go on counting this device as a member until
+    /// somebody removes it: there is nothing left here that could tell them later.
+    pub(super) fn forget_network(
+        &mut self,
+        network: NetworkId,
+    ) -> Result<impl Future<Output = ()> + Send + use<>, MeshError> {
         if !self.saved.contains_key(&network) {
             return Err(MeshError::UnknownNetwork);
+        }
+        let membership = self.membership_of(network)?;
+        let mut word = None;
+        if membership.is_member(self.me) && membership.members.len() > 1 {
+            allowed(membership.may_leave(self.me), "leave this network")?;
+            let members = self.doors_of(&membership)?;
+            let now = now_ms();
+            let (secret, hlc) = (&self.secret, self.clock.tick(now));
+            let record = self.store.write(network, now, |seq| Record::sign(secret, network, seq, hlc, Body::Leave))?;
+            let records = pack(&Push { records: vec![record.as_bytes().to_vec()], ..Push::default() });
+            word = Some(leave::tell(self.endpoint.clone(), self.introduction(network), members, records));
         }
         if self.ledger_of(network).is_ok() {
             self.leave_network()?;
         }
         self.store.forget_network(network)?;
         self.saved.remove(&network);
-        Ok(())
+        Ok(async move {
+            if let Some(word) = word {
+                word.await;
+            }
+        })
+    }
+
+    /// The other members of a saved network that may be found, those that are linked, or were lately, first.
+    fn doors_of(&self, membership: &Membership) -> Result<Vec<(DeviceId, Places)>, MeshError> {
+        let mut known: Vec<(DeviceId, Met)> = if self.ledger_of(membership.network).is_ok() {
+            self.met.iter().map(|(device, met)| (*device, met.clone())).collect()
+        } else {
+            self.store.peers(membership.network)?.into_iter().map(|(device, peer)| (device, met(peer))).collect()
+        };
+        known.retain(|(device, met)| *device != self.me && membership.is_member(*device) && !met.places.is_empty());
+        known.sort_by_key(|(device, met)| std::cmp::Reverse((self.is_linked(*device), met.last_seen)));
+        Ok(known.into_iter().map(|(device, met)| (device, met.places)).collect())
+    }
+
+    /// Other members that a newcomer can knock at when this device is away: those that may admit, the most promising
+    /// first.
+    pub(super) fn other_doors(&self, membership: &Membership) -> Result<Vec<PeerAddress>, MeshError> {
+        let mut doors = self.doors_of(membership)?;
+        doors.retain(|(device, _)| membership.may_admit(*device));
+        Ok(doors.iter().map(|(device, places)| peer_address(*device, places)).collect())
+    }
+
+    fn is_linked(&self, device: DeviceId) -> bool {
+        self.table.get(&device).is_some_and(|view| view.link.is_some())
+    }
+
+    /// What this device says of itself on a connection that is no link.
+    fn introduction(&self, network: NetworkId) -> Ours {
+        let welcome = Welcome {
+            protocol: PROTOCOL,
+            app_version: self.app_version.clone(),
+            network,
+            device_name: self.name.to_string(),
+        };
+        Ours { welcome, introduction: Introduction { run: rand::random(), places: Places::default() } }
     }
 
     pub(super) async fn rename_network(
@@ -107,12 +167,18 @@ impl Actor {
         self.saved.get(&network).cloned().ok_or(MeshError::UnknownNetwork)
     }
 
-    /// Loads a saved network and makes it the one that is served and shown.
+    /// Loads a saved network and makes it the one that is served and shown. Everything that can fail comes first: a
+    /// switch that fails leaves the active network as it was.
     async fn activate(&mut self, network: NetworkId) -> Result<(), MeshError> {
+        if !self.store.networks()?.iter().any(|saved| saved.id == network) {
+            return Err(MeshError::UnknownNetwork);
+        }
         let ledger = Ledger::new(network, self.store.records(network)?)
             .ok_or_else(|| MeshError::Storage("a network's first record is missing".to_owned()))?;
+        let peers = self.store.peers(network)?;
+        self.store.set_active(Some(network))?;
         self.deactivate();
-        for (device, peer) in self.store.peers(network)? {
+        for (device, peer) in peers {
             let met = met(peer);
             if device != self.me && ledger.membership().is_member(device) {
                 self.links.learn(device, met.places.clone()).await;
@@ -140,6 +206,7 @@ impl Actor {
             self.saved.insert(info.id, info);
         }
         self.met.clear();
+        self.hearsay.clear();
         self.refused.clear();
         self.publish_roster();
     }
@@ -179,7 +246,8 @@ impl Actor {
         Ok(JoinProgress::new(receiver, cancel.drop_guard()))
     }
 
-    /// Keeps what an admission brought and makes its network the active one.
+    /// Keeps what an admission brought and makes its network the active one, also when the person has switched to another
+    /// one while the knock waited: what was asked for last and took effect last is what is shown.
     pub(super) async fn adopt(&mut self, admission: Admission) -> Result<NetworkInfo, MeshError> {
         let Admission { records, membership, peers } = admission;
         let (network, now) = (membership.network, now_ms());
@@ -192,8 +260,11 @@ impl Actor {
             let places = Places::new(peer.addresses, peer.relay);
             self.store.set_peer_address(network, &peer_address(peer.device, &places))?;
         }
-        self.store.set_active(Some(network))?;
-        self.activate(network).await?;
+        if let Err(error) = self.activate(network).await {
+            // It is saved, and can be switched to later.
+            self.load_saved()?;
+            return Err(error);
+        }
         self.saved.get(&network).cloned().ok_or(MeshError::UnknownNetwork)
     }
 }

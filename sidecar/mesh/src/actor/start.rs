@@ -86,6 +86,7 @@ pub(crate) async fn start(config: MeshConfig) -> Result<Inner, MeshError> {
         active: None,
         met: BTreeMap::new(),
         refused: Refused::default(),
+        hearsay: BTreeMap::new(),
         cuts: Vec::new(),
         card: None,
         table: Arc::default(),

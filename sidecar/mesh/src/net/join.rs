@@ -28,6 +28,7 @@ use crate::proto::invite::Invite;
 use crate::proto::knock::message::{HELLO_LIMIT, HOST_LIMIT};
 use crate::proto::knock::{
     Admission, DenyKind, Guest, GuestEffect, GuestEvent, GuestFrame, GuestOutcome, GuestSetup, HostFrame, KNOCK_ALPN,
+    PeerAddress,
 };
 use crate::proto::name::{DeviceName, NetworkName};
 
@@ -79,8 +80,13 @@ impl Target {
         match self {
             Self::Invite(invite) => {
                 let payload = invite.payload();
-                let places = Places::new(payload.addresses.iter().copied(), payload.relays.first().cloned());
-                vec![(payload.inviter, places)]
+                let relay = payload.relays.first();
+                let places = Places::new(payload.addresses.iter().copied(), relay.cloned());
+                let other = |other: &PeerAddress| {
+                    let relay = other.relay.as_ref().or(relay).cloned();
+                    (other.device, Places::new(other.addresses.iter().copied(), relay))
+                };
+                std::iter::once((payload.inviter, places)).chain(payload.others.iter().map(other)).collect()
             }
             Self::Nearby { device, places, .. } => vec![(*device, places.clone())],
         }

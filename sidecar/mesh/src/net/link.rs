@@ -265,6 +265,11 @@ impl Link {
         self.revoked.cancel();
     }
 
+    /// Whether the other side has closed it because this device is no member any more.
+    pub(crate) fn was_removed(&self) -> bool {
+        self.connection.close_reason().as_ref().and_then(CloseCode::of) == Some(CloseCode::Removed)
+    }
+
     /// Closes it at once, whatever is under way.
     pub(crate) fn close(&self, code: CloseCode) {
         self.opened.fetch_or(RETIRED, Ordering::AcqRel);

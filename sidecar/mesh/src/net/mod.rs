@@ -10,6 +10,7 @@ pub(crate) mod hello;
 pub(crate) mod http;
 pub(crate) mod join;
 pub(crate) mod knock;
+pub(crate) mod leave;
 pub(crate) mod link;
 pub(crate) mod links;
 mod pulse;

@@ -1,6 +1,9 @@
 //! The invite: a link that finds a network, and may also admit.
 //!
 //! `myownllm://join/` and the base64url of a version byte, a postcard [`Payload`] and the inviter's signature over both.
+//! A link can name, beside its maker, a few other members to knock at (format 2); without them it is of format 1, which
+//! every version reads.
+//!
 //! The signature does not say whom to trust (anybody can sign their own invite); it makes every damaged or altered link
 //! fail here instead of half-working later.
 //!
@@ -21,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Millis,
     ids::{DeviceId, InviteId, NetworkId},
+    knock::PeerAddress,
     name::NetworkName,
 };
 
@@ -32,10 +36,17 @@ pub const MAX_ADDRESSES: usize = 6;
 pub const MAX_RELAYS: usize = 2;
 /// Longest relay URL, in bytes.
 pub const MAX_RELAY_BYTES: usize = 128;
+/// Most other members a link names, and addresses of each.
+pub const MAX_OTHERS: usize = 2;
+/// See [`MAX_OTHERS`].
+pub const MAX_OTHER_ADDRESSES: usize = 3;
 /// Longest text that is looked at.
 const MAX_LINK_CHARS: usize = 2048;
 
+/// A [`Payload`].
 const VERSION: u8 = 1;
+/// A [`Payload`] and [`Payload::others`].
+const VERSION_WITH_OTHERS: u8 = 2;
 const SIGN_CONTEXT: &[u8] = b"myownmesh invite v1\0";
 const PROOF_CONTEXT: &[u8] = b"myownmesh invite proof v1\0";
 const KEY_CONTEXT: &str = "myownmesh invite key v1";
@@ -147,6 +158,9 @@ pub struct Payload {
     pub id: InviteId,
     /// For a pre-approved invite, what proves the right to enter.
     pub secret: Option<InviteSecret>,
+    /// Other members to knock at when the maker is away; at most [`MAX_OTHERS`] with [`MAX_OTHER_ADDRESSES`] each.
+    #[serde(skip)]
+    pub others: Vec<PeerAddress>,
 }
 
 /// A checked invite. Prints as its link; `Debug` hides the secret.
@@ -157,15 +171,22 @@ pub struct Invite {
 }
 
 impl Invite {
-    /// Signs an invite. Addresses and relays over the limit are left out, the last first.
+    /// Signs an invite. Addresses, relays and other members over the limit are left out, the last first.
     pub fn sign(inviter: &SecretKey, mut payload: Payload) -> Result<Self, InviteError> {
         payload.addresses.truncate(MAX_ADDRESSES);
         payload.relays.truncate(MAX_RELAYS);
+        payload.others.truncate(MAX_OTHERS);
+        payload.others.iter_mut().for_each(|other| other.addresses.truncate(MAX_OTHER_ADDRESSES));
         payload.check().map_err(InviteError::OutOfBounds)?;
         if DeviceId::from(inviter.public()) != payload.inviter {
             return Err(InviteError::OutOfBounds("it names another device as its maker"));
         }
-        let mut bytes = postcard::to_extend(&payload, vec![VERSION]).map_err(|_| InviteError::Damaged)?;
+        let encoded = if payload.others.is_empty() {
+            postcard::to_extend(&payload, vec![VERSION])
+        } else {
+            postcard::to_extend(&(&payload, &payload.others), vec![VERSION_WITH_OTHERS])
+        };
+        let mut bytes = encoded.map_err(|_| InviteError::Damaged)?;
         let signature = inviter.sign(&signed_message(&bytes));
         bytes.extend_from_slice(&signature.to_bytes());
         let link = format!("{INVITE_PREFIX}{}", BASE64URL_NOPAD.encode(&bytes));
@@ -193,17 +214,23 @@ impl Invite {
     }
 
     fn decode(bytes: &[u8]) -> Result<Payload, InviteError> {
-        match bytes.first() {
-            Some(&VERSION) => {}
-            Some(&newer) if newer > VERSION => return Err(InviteError::NewerVersion(newer)),
+        let with_others = match bytes.first() {
+            Some(&VERSION) => false,
+            Some(&VERSION_WITH_OTHERS) => true,
+            Some(&newer) if newer > VERSION_WITH_OTHERS => return Err(InviteError::NewerVersion(newer)),
             _ => return Err(InviteError::Damaged),
-        }
+        };
         let (signed, signature) = bytes.split_last_chunk::<{ Signature::LENGTH }>().ok_or(InviteError::Damaged)?;
         let body = signed.get(1..).ok_or(InviteError::Damaged)?;
-        let (payload, rest) = postcard::take_from_bytes::<Payload>(body).map_err(|_| InviteError::Damaged)?;
+        let (mut payload, mut rest) = postcard::take_from_bytes::<Payload>(body).map_err(|_| InviteError::Damaged)?;
+        if with_others {
+            (payload.others, rest) = postcard::take_from_bytes(rest).map_err(|_| InviteError::Damaged)?;
+        }
         let key = payload.inviter.endpoint_id();
         let genuine = key.verify(&signed_message(signed), &Signature::from_bytes(signature)).is_ok();
-        if !rest.is_empty() || !genuine || payload.check().is_err() {
+        // An empty list would be a second form of one invite.
+        let one_form = with_others != payload.others.is_empty();
+        if !rest.is_empty() || !genuine || !one_form || payload.check().is_err() {
             return Err(InviteError::Damaged);
         }
         Ok(payload)
@@ -218,6 +245,12 @@ impl Payload {
         ensure(self.relays.len() <= MAX_RELAYS, "too many relays")?;
         let relay_is_fine = |url: &String| url.len() <= MAX_RELAY_BYTES && url.parse::<iroh::RelayUrl>().is_ok();
         ensure(self.relays.iter().all(relay_is_fine), "a relay whose address is not a URL")?;
+        ensure(self.others.len() <= MAX_OTHERS, "too many other members")?;
+        for other in &self.others {
+            ensure(other.addresses.len() <= MAX_OTHER_ADDRESSES, "too many addresses of another member")?;
+            ensure(other.addresses.iter().all(is_usable), "an address that nobody can reach")?;
+            ensure(other.relay.iter().all(relay_is_fine), "a relay whose address is not a URL")?;
+        }
         ensure(self.expires_at > 0, "no time of expiry")?;
         ensure(self.secret.is_none_or(|secret| secret.id() == self.id), "an id that is not its secret's")
     }

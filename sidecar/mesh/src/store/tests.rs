@@ -205,6 +205,7 @@ fn invites_are_kept_with_their_links() {
         expires_at: 1000,
         id: secret_key.id(),
         secret: Some(secret_key),
+        others: vec![],
     };
     let invite = Invite::sign(&secret(1), payload).expect("an invite");
     store.save_invite(&invite, 5).expect("saved");

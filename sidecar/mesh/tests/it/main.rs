@@ -7,6 +7,7 @@
 //! - `story`: found, invite, knock, approve, use; deny; restart; a third device; removal
 //! - `requests`: streams, cancel, many at once, dead peers
 //! - `strangers`: what somebody who is no member can do, which is nothing
+//! - `switching`: switch, leave, forget, join meanwhile
 //! - `support`: devices for tests
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
@@ -19,3 +20,4 @@ mod requests;
 mod story;
 mod strangers;
 mod support;
+mod switching;

@@ -18,6 +18,7 @@ fn payload() -> Payload {
         expires_at: 1_700_000_000_000,
         id: InviteId::from_bytes([2; 8]),
         secret: None,
+        others: vec![],
     }
 }
 
@@ -52,6 +53,34 @@ fn a_link_reads_back() {
         assert_eq!(again.payload(), &payload);
         assert_eq!(again.is_approved(), payload.secret.is_some());
     }
+}
+
+fn other(n: u8) -> PeerAddress {
+    let device = SecretKey::from_bytes(&[n; 32]).public().into();
+    PeerAddress { device, addresses: vec![SocketAddr::from(([192, 168, 1, n], 41_234))], relay: None }
+}
+
+#[test]
+fn a_link_names_other_members_in_a_format_of_its_own() {
+    let with_others = Payload { others: vec![other(3), other(4)], ..approved() };
+    let invite = sign(with_others.clone());
+    assert_eq!(invite.link(), include_str!("golden_others.txt").trim());
+    let again: Invite = invite.link().parse().expect("an invite");
+    assert_eq!(again.payload(), &with_others);
+    // What is over the limits is left out, and a link that has it all the same is refused.
+    let address = SocketAddr::from(([10, 0, 0, 1], 1));
+    let crowded = PeerAddress { addresses: vec![address; 9], ..other(3) };
+    let invite = sign(Payload { others: vec![crowded.clone(), other(4), other(5)], ..payload() });
+    assert_eq!(invite.payload().others.len(), MAX_OTHERS);
+    assert_eq!(invite.payload().others[0].addresses.len(), MAX_OTHER_ADDRESSES);
+    let useless = PeerAddress { addresses: vec!["0.0.0.0:1".parse().expect("an address")], ..other(3) };
+    for others in [vec![other(3), other(4), other(5)], vec![crowded], vec![useless], vec![]] {
+        let bytes = postcard::to_extend(&(&payload(), &others), vec![VERSION_WITH_OTHERS]).expect("bytes");
+        assert_eq!(seal(bytes).parse::<Invite>(), Err(InviteError::Damaged), "{others:?}");
+    }
+    // Nor may they hide behind the format without them.
+    let bytes = postcard::to_extend(&(&payload(), &vec![other(3)]), vec![VERSION]).expect("bytes");
+    assert_eq!(seal(bytes).parse::<Invite>(), Err(InviteError::Damaged));
 }
 
 #[test]
@@ -109,7 +138,8 @@ fn what_is_no_invite_says_what_it_is() {
         ("myownllm://join/!!!!", InviteError::Damaged),
         ("myownllm://join/AA", InviteError::Damaged),
         ("myownllm://join/AQ", InviteError::Damaged),
-        ("myownllm://join/Ag", InviteError::NewerVersion(2)),
+        ("myownllm://join/Ag", InviteError::Damaged),
+        ("myownllm://join/Aw", InviteError::NewerVersion(3)),
     ];
     for (text, error) in cases {
         assert_eq!(text.parse::<Invite>(), Err(error), "{text}");
