@@ -92,6 +92,7 @@ fn link() -> String {
         expires_at: 1_900_000_000_000,
         id: approved.id(),
         secret: Some(approved),
+        others: Vec::new(),
     };
     assert_ne!(payload.id, InviteId::from_bytes([0; 8]));
     Invite::sign(&secret(), payload).unwrap().link().to_owned()

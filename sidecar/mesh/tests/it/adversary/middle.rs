@@ -47,6 +47,7 @@ async fn relay(host: &Device, seed: u8, cunning: Cunning) -> Relayed {
         expires_at: i64::MAX,
         id: InviteId::from_bytes([seed; 8]),
         secret: None,
+        others: Vec::new(),
     };
     let invite = Invite::sign(&middle.secret, payload).unwrap();
     let guest = Device::start("Phone", seed + 100).await;
