@@ -2,12 +2,61 @@
 
 use std::time::Duration;
 
-use myownmesh_control::types::DeviceState::Away;
+use myownmesh_control::api::ControlApiClient;
+use myownmesh_control::types::DeviceState::{Away, Online};
+use rustix::process::Signal;
 
-use crate::harness::SENTENCE;
 use crate::harness::story::{self, offers, online, question};
-use crate::net::{Net, Quality};
-use crate::steps::{Diary, answered, seen};
+use crate::harness::{SENTENCE, process};
+use crate::net::{Net, Quality, address};
+use crate::steps::{Diary, answered, now, seen, trio};
+
+/// The promise: whatever happened to a device, the others show it as away within this.
+const NOTICED: i64 = 10_000;
+
+/// Sleep and wake, as the processes see it: everything stands still, and the world has gone on meanwhile.
+pub(crate) async fn a_frozen_device_shows_as_away_and_comes_back() {
+    let net = Net::new(3);
+    net.set(Quality::delay(10));
+    let [desk, lap, pad] = trio(&net).await;
+    let (mut first, mut second) = (Diary::open(&desk).await, Diary::open(&lap).await);
+    process::signal(pad.pid(), Signal::STOP);
+    let frozen = now();
+    for (daemon, diary) in [(&desk, &mut first), (&lap, &mut second)] {
+        let (at, reason) = diary.state(pad.id(), Away).await;
+        assert!(at - frozen < NOTICED, "{} noticed after {} ms", daemon.ready["device_name"], at - frozen);
+        let device = seen(daemon, &pad).await;
+        assert_eq!(device.state, Away);
+        assert!(reason.ends_with('.') && device.reason.ends_with('.'), "not sentences: {reason:?} {:?}", device.reason);
+    }
+    // What happens during the sleep is known after it.
+    desk.control.network_rename("Home".to_owned(), "House".to_owned()).await.expect("its owner may");
+    tokio::time::sleep(Duration::from_millis(u64::try_from(15_000 - (now() - frozen)).unwrap_or(0))).await;
+    process::signal(pad.pid(), Signal::CONT);
+    for (one, other) in [(&desk, &pad), (&lap, &pad), (&pad, &desk), (&pad, &lap)] {
+        online(one, other).await;
+    }
+    pad.until("the new name", async |control| (control.network_show(None).await.ok()?.name == "House").then_some(()))
+        .await;
+    net.assert_closed();
+}
+
+pub(crate) async fn a_killed_device_shows_as_away() {
+    let net = Net::new(3);
+    net.set(Quality::delay(10));
+    let [desk, lap, pad] = trio(&net).await;
+    let (mut first, mut second) = (Diary::open(&desk).await, Diary::open(&lap).await);
+    let (id, place) = (pad.id().to_owned(), pad.place.clone());
+    pad.kill().await;
+    let killed = now();
+    for diary in [&mut first, &mut second] {
+        let (at, _) = diary.state(&id, Away).await;
+        assert!(at - killed < NOTICED, "noticed after {} ms", at - killed);
+    }
+    let pad = place.start().await;
+    online(&desk, &pad).await;
+    online(&lap, &pad).await;
+}
 
 pub(crate) async fn a_short_cut_heals_by_itself() {
     let net = Net::new(2);
@@ -27,6 +76,38 @@ pub(crate) async fn a_short_cut_heals_by_itself() {
         (answer.code == 0).then_some(())
     })
     .await;
+}
+
+/// From one Wi-Fi to another: the old address is gone, and nothing announced it.
+pub(crate) async fn a_new_address_is_followed() {
+    let net = Net::new(2);
+    net.set(Quality::delay(10));
+    let places = (net.place(0, "Desk").model("chain"), net.place(1, "Lap"));
+    let (desk, lap) = tokio::join!(places.0.start(), places.1.start());
+    story::pair(&desk, &lap).await;
+    offers(&lap, &desk, "chain").await;
+    let mut diary = Diary::open(&desk).await;
+    let (old, new) = (address(1), std::net::Ipv4Addr::new(10, 87, 0, 41));
+    net.remove(1, old);
+    net.add(1, new);
+    let changed = now();
+    desk.until("the new address", async |control| {
+        let connections = control.connection_list().await.ok()?;
+        connections.iter().any(|one| one.address.starts_with(&new.to_string())).then_some(())
+    })
+    .await;
+    println!("the new address was in use after {} ms; events: {:?}", now() - changed, diary.so_far().await);
+    online(&lap, &desk).await;
+    assert_eq!(answered(&lap, question("Desk", "chain")).await, SENTENCE);
+    // And back again, while the other one restarts: it finds the first by what it has kept, or is found.
+    let place = desk.place.clone();
+    let (_, ()) = tokio::join!(desk.terminate(), async {
+        net.remove(1, new);
+        net.add(1, old);
+    });
+    let desk = place.start().await;
+    online(&desk, &lap).await;
+    assert_eq!(seen(&lap, &desk).await.state, Online);
 }
 
 pub(crate) async fn an_answer_streams_over_a_bad_link() {

@@ -63,6 +63,12 @@ impl Net {
         self.nodes[node].add(address);
     }
 
+    /// Takes an address from a node.
+    pub(crate) fn remove(&self, node: usize, address: Ipv4Addr) {
+        self.switch.plan().owners.remove(&address);
+        self.nodes[node].remove(address);
+    }
+
     /// A home whose daemon will run on a node and can be reached at all its addresses. It uses neither relay nor mDNS.
     pub(crate) fn place(&self, node: usize, device_name: &str) -> Place {
         let mut place = Place::new(device_name).listen("0.0.0.0:0");

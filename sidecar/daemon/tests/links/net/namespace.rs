@@ -43,6 +43,11 @@ impl Namespace {
         self.ip(&["route", "replace", "default", "dev", DEVICE, "src", &address.to_string()]).expect("a route");
     }
 
+    /// Takes an address away.
+    pub(crate) fn remove(&self, address: Ipv4Addr) {
+        self.ip(&["addr", "del", &format!("{address}/24"), "dev", DEVICE]).expect("an address can be removed");
+    }
+
     /// What runs a program inside, and becomes it.
     pub(crate) fn starter(&self) -> Vec<String> {
         ["ip", "netns", "exec", &self.name].map(str::to_owned).to_vec()
