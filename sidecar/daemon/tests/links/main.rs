@@ -76,7 +76,11 @@ fn trials() -> Vec<libtest_mimic::Trial> {
             a_short_cut_heals_by_itself
             an_answer_streams_over_a_bad_link;
         members:
-            the_delay_of_a_link_is_what_devices_tell;
+            the_delay_of_a_link_is_what_devices_tell
+            every_member_sees_a_knock_and_who_answered_it
+            a_removal_bites_on_every_member_within_a_second
+            a_partition_heals_to_one_truth
+            a_device_that_was_away_for_long_ends_equal;
         switching:
             a_hundred_switches_leave_nothing_behind;
     }
@@ -90,11 +94,6 @@ fn waiting() -> Vec<libtest_mimic::Trial> {
             a_frozen_device_shows_as_away_and_comes_back
             a_killed_device_shows_as_away
             a_new_address_is_followed;
-        members:
-            every_member_sees_a_knock_and_who_answered_it
-            a_removal_bites_on_every_member_within_a_second
-            a_partition_heals_to_one_truth
-            a_device_that_was_away_for_long_ends_equal;
         nearby:
             an_announced_network_is_joined_without_an_invite
             members_find_each_other_at_new_addresses;
