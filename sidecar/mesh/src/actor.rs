@@ -41,6 +41,7 @@ use crate::net::hello::Places;
 use crate::net::join::Target;
 use crate::net::knock::Knocks;
 use crate::net::links::{LinkTable, Links};
+use crate::net::reach::{Reach, ReachPicture};
 use crate::net::refusals::Refusals;
 use crate::net::sync::{CardPush, Push};
 use crate::proto::Millis;
@@ -279,6 +280,8 @@ struct Actor {
     cuts: Vec<CancellationToken>,
     card: Option<CardPush>,
     links: Links,
+    reach: Reach,
+    reach_watch: watch::Receiver<Arc<ReachPicture>>,
     knocks: Knocks,
     /// The links as they were last looked at.
     table: Arc<LinkTable>,
@@ -305,6 +308,7 @@ impl Actor {
                 Some(command) = self.commands.recv() => self.handle(command).await,
                 Ok(()) = self.table_watch.changed() => self.links_changed(),
                 Ok(()) = self.waiting.changed() => {}
+                Ok(()) = self.reach_watch.changed() => {}
                 Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => {
                     if let Err(error) = done && error.is_panic() {
                         tracing::error!(%error, "a task of the mesh failed");

@@ -2,6 +2,7 @@
 //! devices take their connection straight from the link table, so that they never queue behind anything.
 
 mod governance;
+mod probe;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,8 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::actor::{self, Command};
 use crate::api::{
-    ConnectionInfo, DenyKind, InviteInfo, InviteOptions, JoinStep, LinkState, MemberInfo, MeshConfig, MeshEvent,
-    MeshSnapshot, NetworkInfo, PathKind, ProbeCheck, ProbeReport,
+    DenyKind, InviteInfo, InviteOptions, JoinStep, MemberInfo, MeshConfig, MeshEvent, MeshSnapshot, NetworkInfo,
 };
 use crate::error::MeshError;
 use crate::net::http as streams;
@@ -27,6 +27,7 @@ use crate::net::join::Target;
 use crate::net::knock::Knocks;
 use crate::net::link::OpenError;
 use crate::net::links::{LinkTable, Links};
+use crate::net::reach::Reach;
 use crate::proto::code::Code;
 use crate::proto::ids::{DeviceId, InviteId, KnockId, NetworkId};
 use crate::proto::invite::Invite;
@@ -51,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) snapshot: watch::Receiver<Arc<MeshSnapshot>>,
     pub(crate) events: broadcast::Sender<MeshEvent>,
     pub(crate) links: Links,
+    pub(crate) reach: Reach,
     pub(crate) knocks: Knocks,
     pub(crate) roster: RosterWatch,
     pub(crate) stop: DropGuard,
@@ -109,22 +111,6 @@ impl Mesh {
     /// Renames a network for all its members. Owners may.
     pub async fn rename_network(&self, network: NetworkId, name: NetworkName) -> Result<NetworkInfo, MeshError> {
         self.ask(|reply| Command::RenameNetwork { network, name, reply }).await
-    }
-
-    /// Knocks at the network that a nearby device announces. The steps end with `Joined` or `Failed`.
-    pub async fn join_nearby(&self, _device: DeviceId) -> Result<JoinProgress, MeshError> {
-        Err(MeshError::Stopped)
-    }
-
-    /// What flows between this device and each linked member, now.
-    pub async fn connections(&self) -> Vec<ConnectionInfo> {
-        Vec::new()
-    }
-
-    /// Checks how far the network of an invite can be reached, before joining. Does not knock.
-    pub async fn probe_invite(&self, _invite: &Invite) -> ProbeReport {
-        let found = failed("Not looked at.", "Try to join.");
-        ProbeReport { found, reachable: None, direct: None, admitted: None }
     }
 
     /// Makes an invite to the active network.
@@ -237,58 +223,6 @@ impl Mesh {
         MeshError::Unreachable(format!("The connection to {name} was lost before it answered. Try again."))
     }
 
-    /// Checks how far a member can be reached, stage by stage. Takes at most about ten seconds.
-    pub async fn probe(&self, device: DeviceId) -> ProbeReport {
-        let mut table = self.inner.links.table();
-        if !self.inner.roster.borrow().members.contains_key(&device) {
-            let fix = "Name a member of the active network; `myownmesh devices` shows them.";
-            return ProbeReport {
-                found: failed("It is not another member of the active network.", fix),
-                reachable: None,
-                direct: None,
-                admitted: None,
-            };
-        }
-        let linked = table.borrow_and_update().get(&device).is_some_and(|view| view.link.is_some());
-        let known = linked || self.ask(|reply| Command::Places { device, reply }).await.is_ok_and(|any| any);
-        if !known {
-            let fix = "Start it: it knows where this device is and will connect.";
-            let found = failed("No address of it is known here.", fix);
-            return ProbeReport { found, reachable: None, direct: None, admitted: None };
-        }
-        let found = passed("Its address is known.");
-        let ping = Request::get(crate::net::sync::PING).body(Body::empty()).unwrap_or_default();
-        let answer = self.request(device, ping).await;
-        let state = table.borrow_and_update().get(&device).map(|view| view.state.clone());
-        match (answer, state) {
-            (Ok(answer), Some(LinkState::Online { path, rtt_ms, .. })) => {
-                let reachable = passed(&format!("It answers in {rtt_ms:.1} ms."));
-                let direct = match path {
-                    PathKind::Direct => passed("The path is direct."),
-                    PathKind::Relay => failed(
-                        "The path goes through a relay: slower, still end-to-end encrypted.",
-                        "Put both devices on one network, or let UDP through the firewalls.",
-                    ),
-                };
-                let admitted = if answer.status().is_success() {
-                    passed("It counts this device as a member.")
-                } else {
-                    failed("It does not count this device as a member.", "Knock again with a new invite.")
-                };
-                ProbeReport { found, reachable: Some(reachable), direct: Some(direct), admitted: Some(admitted) }
-            }
-            (Err(error), _) => {
-                let reachable =
-                    failed(&error.to_string(), "Check that it is on, and that UDP passes between the devices.");
-                ProbeReport { found, reachable: Some(reachable), direct: None, admitted: None }
-            }
-            (Ok(_), _) => {
-                let reachable = failed("It answered, and the link was lost right after.", "Try again.");
-                ProbeReport { found, reachable: Some(reachable), direct: None, admitted: None }
-            }
-        }
-    }
-
     /// Ends links, knocks and sockets in order. Returns when all is closed, in under two seconds.
     pub async fn shutdown(&self) {
         self.inner.stop.token().cancel();
@@ -303,14 +237,6 @@ impl Mesh {
         self.inner.inbox.send(command(reply)).await.map_err(|_| MeshError::Stopped)?;
         answer.await.map_err(|_| MeshError::Stopped)?
     }
-}
-
-fn passed(detail: &str) -> ProbeCheck {
-    ProbeCheck { ok: true, detail: detail.to_owned(), fix: None, cause: None }
-}
-
-fn failed(detail: &str, fix: &str) -> ProbeCheck {
-    ProbeCheck { ok: false, detail: detail.to_owned(), fix: Some(fix.to_owned()), cause: None }
 }
 
 /// The steps of one attempt to join. Dropping it withdraws the knock.

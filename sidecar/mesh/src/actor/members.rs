@@ -9,7 +9,6 @@ use super::{Actor, Admitted};
 use crate::api::{InviteInfo, InviteOptions, MemberInfo, MeshEvent};
 use crate::clock::now_ms;
 use crate::error::MeshError;
-use crate::net::endpoint;
 use crate::net::hello::Places;
 use crate::net::refusals::Attempt;
 use crate::net::sync::{Push, pack};
@@ -205,7 +204,7 @@ impl Actor {
         let ledger = self.ledger()?;
         let others = self.met.iter().filter(|(device, met)| **device != guest && !met.places.is_empty());
         let mut peers: Vec<PeerAddress> = others.map(|(device, met)| peer_address(*device, &met.places)).collect();
-        peers.push(peer_address(self.me, &endpoint::own_places(&self.endpoint)));
+        peers.push(peer_address(self.me, &self.reach.own_places()));
         Ok(Bundle { records: ledger.all_bytes(), peers })
     }
 
@@ -252,7 +251,7 @@ impl Actor {
         let now = now_ms();
         let expires_at = now + expiry_ms(options.expires_in)?;
         let secret = options.approved.then(|| InviteSecret::from_bytes(rand::random()));
-        let places = endpoint::own_places(&self.endpoint);
+        let places = self.reach.own_places();
         if places.is_empty() {
             return Err(MeshError::Conflict(
                 "This device has no network address that others could reach. Connect it to a network first.".to_owned(),

@@ -242,6 +242,7 @@ impl Actor {
             steps,
             cancel: cancel.clone(),
             mesh: self.inbox.clone(),
+            reach: self.reach.clone(),
         }));
         Ok(JoinProgress::new(receiver, cancel.drop_guard()))
     }

@@ -37,6 +37,7 @@ impl Actor {
     pub(super) fn publish_snapshot(&self) {
         let mut networks: Vec<NetworkInfo> = self.saved.values().cloned().collect();
         networks.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+        let reach = self.reach_watch.borrow().clone();
         let snapshot = MeshSnapshot {
             device_id: self.me,
             device_name: self.name.clone(),
@@ -45,8 +46,8 @@ impl Actor {
             active: self.active.as_ref().map(super::super::ledger::Ledger::network),
             members: self.active.as_ref().map_or_else(Vec::new, |ledger| self.members(ledger.membership())),
             knocks: self.waiting.borrow().to_vec(),
-            nearby: Vec::new(),
-            relays: Vec::new(),
+            nearby: reach.nearby.clone(),
+            relays: reach.relays.clone(),
         };
         self.snapshot.send_if_modified(|published| {
             let changed = **published != snapshot;

@@ -17,6 +17,8 @@ use crate::error::MeshError;
 use crate::mesh::Inner;
 use crate::net::knock::Knocks;
 use crate::net::links::Links;
+use crate::net::outlet::Outlet;
+use crate::net::reach::{self, Reach, Ways};
 use crate::net::refusals::Refusals;
 use crate::net::serve::Gate;
 use crate::net::{accept, endpoint, knock, links, routes};
@@ -48,7 +50,10 @@ pub(crate) async fn start(config: MeshConfig) -> Result<Inner, MeshError> {
     let stops = Stops::default();
     let (refusals, refusals_run) = Refusals::start(roster_watch.clone(), events.clone(), stops.actor.clone());
     let door = endpoint::MembersOnly::new(roster_watch.clone(), refusals.clone());
-    let endpoint = endpoint::bind(config.secret, &listen, &last, relay.as_ref(), door).await?;
+    let outlet = Outlet::start(stops.reach.clone()).await.map_err(|error| MeshError::Bind(error.to_string()))?;
+    let setup = endpoint::Setup { secret: config.secret, outlet: outlet.clone(), door };
+    let endpoint = endpoint::bind(setup, &listen, &last).await?;
+    let (ways, ways_watch) = watch::channel(Ways::default());
 
     let (inbox, commands) = mpsc::channel(INBOX);
     let router = routes::routes(inbox.clone()).merge(config.service);
@@ -58,7 +63,19 @@ pub(crate) async fn start(config: MeshConfig) -> Result<Inner, MeshError> {
         gate: Gate::new(roster_watch.clone(), router, refusals.clone()),
         name: config.device_name.clone(),
         app_version: config.app_version.clone(),
+        ways: ways_watch,
         stop: stops.links.clone(),
+    });
+    let (reach, reach_run) = Reach::start(reach::Setup {
+        endpoint: endpoint.clone(),
+        outlet,
+        roster: roster_watch.clone(),
+        links: links.clone(),
+        me,
+        relay,
+        mdns: config.mdns,
+        ways,
+        stop: stops.reach.clone(),
     });
     let (knocks, knocks_run) = Knocks::start(knock::Setup {
         me,
@@ -93,6 +110,8 @@ pub(crate) async fn start(config: MeshConfig) -> Result<Inner, MeshError> {
         table_watch: links.table(),
         waiting: knocks.waiting(),
         links: links.clone(),
+        reach: reach.clone(),
+        reach_watch: reach.picture(),
         knocks: knocks.clone(),
         roster,
         snapshot,
@@ -105,15 +124,17 @@ pub(crate) async fn start(config: MeshConfig) -> Result<Inner, MeshError> {
     };
     // The links' actor must run before the first network is made active: its inbox is bounded.
     let (links_task, knocks_task) = (tokio::spawn(links_run), tokio::spawn(knocks_run));
+    let reach_task = tokio::spawn(reach_run);
     if let Err(error) = actor.restore(active).await {
         stops.all();
         endpoint.close().await;
         return Err(error);
     }
     let accept = accept::run(endpoint.clone(), links.clone(), knocks.clone(), stops.accept.clone());
-    // No newcomers, then no knocks, no links, no state, and last the sockets.
+    // No newcomers, then nothing that looks for others, no knocks, no links, no state, and last the sockets.
     let order = [
         (stops.accept, tokio::spawn(accept)),
+        (stops.reach, reach_task),
         (stops.knocks, knocks_task),
         (stops.links, links_task),
         (stops.actor.clone(), tokio::spawn(actor.run())),
@@ -127,6 +148,7 @@ pub(crate) async fn start(config: MeshConfig) -> Result<Inner, MeshError> {
         snapshot: snapshot_watch,
         events,
         links,
+        reach,
         knocks,
         roster: roster_watch,
         stop: stop.drop_guard(),
@@ -137,7 +159,7 @@ pub(crate) async fn start(config: MeshConfig) -> Result<Inner, MeshError> {
 /// Waits to be asked, then ends every task and waits for it, one after the other, and closes the sockets.
 async fn stop_in_order(
     asked: CancellationToken,
-    order: [(CancellationToken, JoinHandle<()>); 5],
+    order: [(CancellationToken, JoinHandle<()>); 6],
     endpoint: Endpoint,
     stopped: CancellationToken,
 ) {
@@ -171,6 +193,7 @@ fn blank(me: DeviceId, name: &DeviceName, endpoint: &Endpoint) -> MeshSnapshot {
 #[derive(Default)]
 struct Stops {
     accept: CancellationToken,
+    reach: CancellationToken,
     knocks: CancellationToken,
     links: CancellationToken,
     actor: CancellationToken,
@@ -178,7 +201,7 @@ struct Stops {
 
 impl Stops {
     fn all(&self) {
-        for stop in [&self.accept, &self.knocks, &self.links, &self.actor] {
+        for stop in [&self.accept, &self.reach, &self.knocks, &self.links, &self.actor] {
             stop.cancel();
         }
     }

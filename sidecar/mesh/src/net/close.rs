@@ -82,21 +82,25 @@ impl CloseCode {
 /// What a lost connection to a member means, as a sentence about that device.
 pub(crate) fn sentence(error: &ConnectionError) -> String {
     match (CloseCode::of(error), error) {
-        (Some(CloseCode::NotMember | CloseCode::Removed), _) => {
-            "It does not count this device as a member of the network.".to_owned()
-        }
-        (Some(CloseCode::OtherNetwork), _) => "Another network is active there now.".to_owned(),
-        (Some(CloseCode::Left), _) => "It left the network for now.".to_owned(),
-        (Some(CloseCode::Shutdown), _) => "MyOwnLLM was closed there.".to_owned(),
-        (Some(CloseCode::Version), _) => {
-            "It runs a version that does not fit this one. Update the older app.".to_owned()
-        }
-        (Some(CloseCode::Busy), _) => "It has too many connections right now.".to_owned(),
-        (Some(code), _) => format!("It closed the connection ({}).", code.text()),
+        (Some(code), _) => sentence_of(code),
         (None, ConnectionError::TimedOut) => "It stopped answering.".to_owned(),
         (None, ConnectionError::Reset) => "It was restarted.".to_owned(),
         (None, _) => "The connection was lost.".to_owned(),
     }
+}
+
+/// What it means that another device closed a connection for this reason, as a sentence about that device.
+pub(crate) fn sentence_of(code: CloseCode) -> String {
+    match code {
+        CloseCode::NotMember | CloseCode::Removed => "It does not count this device as a member of the network.",
+        CloseCode::OtherNetwork => "Another network is active there now.",
+        CloseCode::Left => "It left the network for now.",
+        CloseCode::Shutdown => "MyOwnLLM was closed there.",
+        CloseCode::Version => "It runs a version that does not fit this one. Update the older app.",
+        CloseCode::Busy => "It has too many connections right now.",
+        code => return format!("It closed the connection ({}).", code.text()),
+    }
+    .to_owned()
 }
 
 #[cfg(test)]

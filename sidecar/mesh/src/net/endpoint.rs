@@ -1,17 +1,19 @@
-//! The iroh endpoint: bound where the caller says, silent towards the internet unless a relay is set, and closed to
+//! The iroh endpoint: bound where the caller says, silent towards servers unless a setting names one, and closed to
 //! strangers on the mesh protocol before a single byte of theirs is read.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::time::Duration;
 
 use iroh::endpoint::{
     AfterHandshakeOutcome, Builder, Connection, EndpointHooks, IdleTimeout, PortmapperConfig, QuicTransportConfig,
     Side, VarInt, presets,
 };
-use iroh::{Endpoint, EndpointAddr, RelayConfig, RelayMap, RelayMode, RelayUrl, SecretKey};
+use iroh::{Endpoint, EndpointAddr, NetReportConfig, RelayMap, RelayMode, RelayUrl, SecretKey, TransportAddr};
 
 use super::close::CloseCode;
 use super::hello::Places;
+use super::outlet::Outlet;
+use super::reach::Ways;
 use super::refusals::{Attempt, Refusals};
 use crate::error::MeshError;
 use crate::proto::ids::DeviceId;
@@ -24,7 +26,7 @@ const MAX_STREAMS: u32 = 1024;
 /// A live path is never silent for longer than this.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
 /// A peer silent for this long is gone. Noticing takes up to a second more.
-const IDLE: Duration = Duration::from_secs(8);
+const IDLE: Duration = Duration::from_secs(5);
 /// A path silent for this long is given up for another one.
 const PATH_IDLE: Duration = Duration::from_secs(3);
 
@@ -61,20 +63,24 @@ impl EndpointHooks for MembersOnly {
     }
 }
 
-/// Binds the endpoint. `last_ports` are the ports of the last run (IPv4, IPv6): tried first where `listen` says port 0,
-/// so that devices which know the old addresses still find this one.
-pub(crate) async fn bind(
-    secret: [u8; 32],
-    listen: &[SocketAddr],
-    last: &[SocketAddr],
-    relay: Option<&RelayUrl>,
-    door: MembersOnly,
-) -> Result<Endpoint, MeshError> {
+/// What an endpoint is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    pub(crate) secret: [u8; 32],
+    /// The way to servers.
+    pub(crate) outlet: Outlet,
+    /// Who may open the mesh protocol.
+    pub(crate) door: MembersOnly,
+}
+
+/// Binds the endpoint. `last` are the sockets of the last run (IPv4, IPv6): their ports are tried first where `listen`
+/// says port 0, so that devices which know the old addresses still find this one.
+pub(crate) async fn bind(setup: Setup, listen: &[SocketAddr], last: &[SocketAddr]) -> Result<Endpoint, MeshError> {
     let listen = if listen.is_empty() { any_interface() } else { listen.to_vec() };
     let reuse = with_last_ports(&listen, last);
     if reuse != listen {
         for _ in 0..REUSE_TRIES {
-            match bind_at(secret, &reuse, relay, door.clone()).await {
+            match bind_at(setup.clone(), &reuse).await {
                 Ok(endpoint) => return Ok(endpoint),
                 // A run that ended a moment ago may not have let go of its sockets yet.
                 Err(MeshError::PortInUse(_)) => tokio::time::sleep(REUSE_PAUSE).await,
@@ -83,22 +89,21 @@ pub(crate) async fn bind(
         }
         tracing::info!("the ports of the last run are taken; taking free ones");
     }
-    bind_at(secret, &listen, relay, door).await
+    bind_at(setup, &listen).await
 }
 
-async fn bind_at(
-    secret: [u8; 32],
-    listen: &[SocketAddr],
-    relay: Option<&RelayUrl>,
-    door: MembersOnly,
-) -> Result<Endpoint, MeshError> {
-    let relay_mode = relay.map_or(RelayMode::Disabled, |url| {
-        RelayMode::Custom(RelayMap::from_iter([RelayConfig::new(url.clone(), None)]))
-    });
+async fn bind_at(setup: Setup, listen: &[SocketAddr]) -> Result<Endpoint, MeshError> {
+    let Setup { secret, outlet, door } = setup;
+    let mut report = NetReportConfig::minimal();
+    // How the nearest relay is found where UDP does not reach one.
+    report.https_probes = true;
     let mut builder = Builder::new(presets::Minimal)
         .secret_key(SecretKey::from_bytes(&secret))
         .alpns(vec![MESH_ALPN.to_vec(), KNOCK_ALPN.to_vec()])
-        .relay_mode(relay_mode)
+        // Without relays, and able to take some later.
+        .relay_mode(RelayMode::Custom(RelayMap::empty()))
+        .proxy_url(outlet.url().clone().into())
+        .net_report_config(report)
         .portmapper_config(PortmapperConfig::Disabled)
         .transport_config(transport())
         .hooks(door)
@@ -156,14 +161,24 @@ fn with_last_ports(listen: &[SocketAddr], last: &[SocketAddr]) -> Vec<SocketAddr
     listen
 }
 
-/// Where others can find this endpoint now, to be told to members and written into invites.
-pub(crate) fn own_places(endpoint: &Endpoint) -> Places {
-    Places::of(endpoint.addr().addrs)
+/// Where others can find this endpoint now, as far as they may know: told to members and written into invites.
+pub(crate) fn own_places(endpoint: &Endpoint, ways: &Ways) -> Places {
+    ways.fit(&Places::of(endpoint.addr().addrs))
 }
 
-/// The address to dial `device` at.
-pub(crate) fn dial_addr(device: DeviceId, places: &Places) -> EndpointAddr {
-    EndpointAddr::from_parts(device.into(), places.transport_addrs())
+/// The address to dial `device` at: its places, and through each of `relays`, since it may have moved to another one.
+pub(crate) fn dial_addr(device: DeviceId, places: &Places, relays: &[RelayUrl]) -> EndpointAddr {
+    let relays = relays.iter().cloned().map(TransportAddr::Relay);
+    EndpointAddr::from_parts(device.into(), places.transport_addrs().into_iter().chain(relays))
+}
+
+/// Whether an address belongs to the local network: loopback, link-local, and the private ranges of RFC 1918 and
+/// RFC 4193.
+pub(crate) fn is_local(addr: &SocketAddr) -> bool {
+    match addr.ip().to_canonical() {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
 }
 
 #[cfg(test)]
@@ -180,5 +195,14 @@ mod tests {
         let last = [addr("127.0.0.1:5000"), addr("[::1]:6000")];
         assert_eq!(with_last_ports(&listen, &last), [addr("127.0.0.1:5000"), addr("[::1]:4000")]);
         assert_eq!(with_last_ports(&listen, &[addr("10.0.0.1:5000")]), listen);
+    }
+
+    #[test]
+    fn an_air_gap_lets_local_addresses_through_only() {
+        let local = ["127.0.0.1:1", "10.1.2.3:1", "172.16.0.1:1", "192.168.1.1:1", "169.254.1.1:1", "[::1]:1"];
+        let local = local.iter().chain(&["[fe80::1]:1", "[fd00::1]:1", "[::ffff:10.0.0.1]:1"]);
+        assert!(local.clone().all(|text| is_local(&addr(text))));
+        let far = ["8.8.8.8:1", "172.32.0.1:1", "100.64.0.1:1", "[2001:db8::1]:1", "[::ffff:8.8.8.8]:1"];
+        assert!(!far.iter().any(|text| is_local(&addr(text))));
     }
 }

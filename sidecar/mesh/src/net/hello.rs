@@ -12,7 +12,7 @@ use crate::proto::knock::message::MAX_ADDRESSES;
 /// Most bytes of an [`Introduction`].
 pub(crate) const INTRODUCTION_LIMIT: usize = 4 * 1024;
 /// Most bytes of a [`Control`].
-pub(crate) const CONTROL_LIMIT: usize = 64;
+pub(crate) const CONTROL_LIMIT: usize = 4 * 1024;
 /// Longest relay URL that is kept.
 const MAX_RELAY_BYTES: usize = 256;
 
@@ -25,8 +25,8 @@ pub(crate) struct Introduction {
     pub(crate) places: Places,
 }
 
-/// Later frames, about replacing this connection by another; see [`link`](super::link).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Later frames: about replacing this connection by another, see [`link`](super::link), and about having moved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Control {
     /// Begin no new requests here.
     Retire,
@@ -34,6 +34,11 @@ pub(crate) enum Control {
     Retired {
         /// How many requests the sender began on this connection.
         opened: u64,
+    },
+    /// The sender can be reached elsewhere from now on.
+    Moved {
+        /// Where; takes the place of what it told before.
+        places: Places,
     },
 }
 
@@ -78,6 +83,15 @@ impl Places {
     pub(crate) fn merged(&self, older: &Self) -> Self {
         let addresses = self.addresses.iter().chain(&older.addresses).copied();
         Self::new(addresses, self.relay.clone().or_else(|| older.relay.clone()))
+    }
+
+    /// Of these the addresses and the relay that satisfy the conditions.
+    pub(crate) fn only(&self, address: impl Fn(&SocketAddr) -> bool, relay: impl Fn(&RelayUrl) -> bool) -> Self {
+        let url = |text: &&String| text.parse::<RelayUrl>().is_ok_and(|url| relay(&url));
+        Self {
+            addresses: self.addresses.iter().copied().filter(address).collect(),
+            relay: self.relay.as_ref().filter(url).cloned(),
+        }
     }
 
     /// Whether nothing is known.
@@ -130,6 +144,9 @@ mod tests {
     fn control_frames_have_golden_bytes() {
         assert_eq!(frame::encode(&Control::Retire, CONTROL_LIMIT).expect("fits"), [0, 0, 0, 1, 0]);
         assert_eq!(frame::encode(&Control::Retired { opened: 5 }, CONTROL_LIMIT).expect("fits"), [0, 0, 0, 2, 1, 5]);
+        let places = Places::new([addr("127.0.0.1:4433")], None);
+        let moved = frame::encode(&Control::Moved { places }, CONTROL_LIMIT).expect("fits");
+        assert_eq!(moved, [0, 0, 0, 10, 2, 1, 0, 127, 0, 0, 1, 0xd1, 0x22, 0]);
     }
 
     #[test]

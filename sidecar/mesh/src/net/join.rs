@@ -13,10 +13,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::close::CloseCode;
-use super::endpoint;
 use super::hello::Places;
 use super::link::WelcomeError;
 use super::links;
+use super::reach::Reach;
 use super::wire::{self, FrameReader, WireError};
 use crate::actor::Command;
 use crate::api::{JoinStep, NetworkInfo};
@@ -113,6 +113,7 @@ pub(crate) struct Knocker {
     pub(crate) steps: mpsc::Sender<JoinStep>,
     pub(crate) cancel: CancellationToken,
     pub(crate) mesh: mpsc::Sender<Command>,
+    pub(crate) reach: Reach,
 }
 
 /// Knocks, follows the knock to its end, and tells every step.
@@ -141,6 +142,8 @@ impl Knocker {
     async fn ask_around(&self) -> Result<Admission, MeshError> {
         let mut doors = self.target.doors();
         doors.retain(|(device, _)| *device != self.me);
+        // Whoever opens an invite wants its relays used, whatever the active network says.
+        let _permit = self.reach.permit(doors.iter().filter_map(|(_, places)| places.relay()));
         let tried: Vec<String> = doors.iter().map(|(_, places)| places.to_string()).collect();
         // The first is the inviter's own answer, which tells most.
         let mut why = None;
@@ -218,7 +221,7 @@ impl Knocker {
             name: self.name.clone(),
             os: self.os.clone(),
             app_version: self.app_version.clone(),
-            addresses: endpoint::own_places(&self.endpoint).addresses().to_vec(),
+            addresses: self.reach.own_places().addresses().to_vec(),
             host,
             network: self.target.network(),
             invite,

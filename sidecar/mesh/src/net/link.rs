@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use iroh::endpoint::{Connection, ConnectionError, RecvStream, SendStream};
-use tokio::sync::Notify;
+use iroh::{RelayUrl, TransportAddr};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::error::Elapsed;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +23,9 @@ use super::pulse::Pulse;
 use super::refusals::Attempt;
 use super::serve::Gate;
 use super::wire::{self, FrameReader, WireError};
-use crate::api::PathKind;
+use crate::api::{ConnectionInfo, PathKind, ProbeCause};
+use crate::clock::now_ms;
+use crate::proto::Millis;
 use crate::proto::ids::{DeviceId, NetworkId};
 use crate::proto::name::clean_text;
 use crate::proto::welcome::{GREETING_LIMIT, Greeting, PROTOCOL, Refusal, Welcome};
@@ -52,10 +55,13 @@ pub(crate) struct Link {
     /// Where it says it can be reached.
     places: Places,
     connection: Connection,
+    since: Millis,
     /// Request streams opened by this side, and the [`RETIRED`] bit.
     opened: AtomicU64,
-    /// Requests begun by either side and not yet delivered to their end.
-    active: AtomicUsize,
+    /// Requests of the other side, not yet answered to their end.
+    lending: AtomicUsize,
+    /// Requests of this side, likewise.
+    borrowing: AtomicUsize,
     ended: Notify,
     retire: CancellationToken,
     revoked: CancellationToken,
@@ -74,13 +80,25 @@ pub(crate) enum OpenError {
 
 /// Counts one request as being under way until dropped.
 #[derive(Debug)]
-pub(crate) struct InFlight(Arc<Link>);
+pub(crate) struct InFlight {
+    link: Arc<Link>,
+    lent: bool,
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.active.fetch_sub(1, Ordering::AcqRel);
-        self.0.ended.notify_one();
+        self.link.under_way(self.lent).fetch_sub(1, Ordering::AcqRel);
+        self.link.ended.notify_one();
     }
+}
+
+/// What the other side says on the first stream, beside what the link does by itself.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// It asks to replace this connection.
+    Retired,
+    /// It can be reached elsewhere from now on.
+    Moved(Places),
 }
 
 /// The first stream of a connection, after the welcome.
@@ -148,11 +166,11 @@ fn settle<T>(connection: &Connection, outcome: Result<Result<T, WireError>, Elap
         Ok(Err(WireError::Lost(error))) => Err(refusal_of(&error)),
         Ok(Err(error)) => {
             CloseCode::Protocol.close(connection);
-            Err(WelcomeError { reason: format!("It does not speak our protocol: {error}."), refused: false })
+            Err(WelcomeError { reason: format!("It does not speak our protocol: {error}."), refused: false, cause: None })
         }
         Err(_) => {
             CloseCode::TooSlow.close(connection);
-            Err(WelcomeError { reason: "It answered, but too slowly.".to_owned(), refused: false })
+            Err(WelcomeError { reason: "It answered, but too slowly.".to_owned(), refused: false, cause: None })
         }
     }
 }
@@ -164,6 +182,8 @@ pub(crate) struct WelcomeError {
     pub(crate) reason: String,
     /// Whether the other side refused on purpose, so that trying again soon is pointless.
     pub(crate) refused: bool,
+    /// Why, where it said so.
+    pub(crate) cause: Option<ProbeCause>,
 }
 
 impl Link {
@@ -182,12 +202,14 @@ impl Link {
             Greeting::Welcome(welcome) => welcome,
             Greeting::Refused(refusal) => {
                 CloseCode::Done.close(&connection);
-                return Err(WelcomeError { reason: format!("It refused: {refusal}."), refused: true });
+                let cause = cause_of(refusal);
+                return Err(WelcomeError { reason: format!("It refused: {refusal}."), refused: true, cause });
             }
         };
         if let Some((refusal, _)) = ours.objection(&welcome) {
             CloseCode::Protocol.close(&connection);
-            return Err(WelcomeError { reason: format!("It does not fit: {refusal}."), refused: true });
+            let cause = cause_of(refusal);
+            return Err(WelcomeError { reason: format!("It does not fit: {refusal}."), refused: true, cause });
         }
         let introduction = control.introduction(&connection).await?;
         Ok((Self::new(connection, welcome, introduction), control))
@@ -213,14 +235,14 @@ impl Link {
         let (theirs, mut control) = settle(&connection, outcome)?;
         let Greeting::Welcome(welcome) = theirs else {
             CloseCode::Protocol.close(&connection);
-            return Err(WelcomeError { reason: "It refused the connection that it made.".to_owned(), refused: true });
+            return Err(WelcomeError { reason: "It refused the connection that it made.".to_owned(), refused: true, cause: None });
         };
         if let Some((refusal, code)) = ours.objection(&welcome) {
             if refusal == Refusal::OtherNetwork {
                 gate.refused(device, Attempt::OtherNetwork);
             }
             control.refuse(&connection, refusal, code).await;
-            return Err(WelcomeError { reason: format!("Refused: {refusal}."), refused: true });
+            return Err(WelcomeError { reason: format!("Refused: {refusal}."), refused: true, cause: None });
         }
         let introduction = control.introduction(&connection).await?;
         let answered = tokio::time::timeout(WELCOME_TIMEOUT, ours.send(&mut control.send)).await;
@@ -236,8 +258,10 @@ impl Link {
             run: introduction.run,
             places: introduction.places.checked(),
             connection,
+            since: now_ms(),
             opened: AtomicU64::new(0),
-            active: AtomicUsize::new(0),
+            lending: AtomicUsize::new(0),
+            borrowing: AtomicUsize::new(0),
             ended: Notify::new(),
             retire: CancellationToken::new(),
             revoked: CancellationToken::new(),
@@ -278,12 +302,44 @@ impl Link {
 
     /// The path that data takes now and its round-trip time in milliseconds.
     pub(crate) fn path(&self) -> (PathKind, f64) {
+        let (path, rtt_ms, _) = self.chosen();
+        (path, rtt_ms)
+    }
+
+    /// The relay that data takes now.
+    pub(crate) fn relay(&self) -> Option<RelayUrl> {
+        if let (PathKind::Relay, _, Some(TransportAddr::Relay(url))) = self.chosen() { Some(url) } else { None }
+    }
+
+    fn chosen(&self) -> (PathKind, f64, Option<TransportAddr>) {
         let paths = self.connection.paths();
         let chosen = paths.iter().find(iroh::endpoint::Path::is_selected).or_else(|| paths.iter().next());
-        chosen.map_or((PathKind::Direct, 0.0), |path| {
+        chosen.map_or((PathKind::Direct, 0.0, None), |path| {
             let kind = if path.is_relay() { PathKind::Relay } else { PathKind::Direct };
-            (kind, path.rtt().as_secs_f64() * 1000.0)
+            (kind, path.rtt().as_secs_f64() * 1000.0, Some(path.remote_addr().clone()))
         })
+    }
+
+    /// What flows through it, for screens.
+    pub(crate) fn info(&self) -> ConnectionInfo {
+        let (path, rtt_ms, address) = self.chosen();
+        let stats = self.connection.stats();
+        let count = |counter: &AtomicUsize| u32::try_from(counter.load(Ordering::Acquire)).unwrap_or(u32::MAX);
+        ConnectionInfo {
+            device_id: self.device,
+            path,
+            address: match address {
+                Some(TransportAddr::Ip(addr)) => addr.to_string(),
+                Some(TransportAddr::Relay(url)) => url.to_string(),
+                _ => String::new(),
+            },
+            rtt_ms,
+            since: self.since,
+            sent_bytes: stats.udp_tx.bytes,
+            received_bytes: stats.udp_rx.bytes,
+            lending: count(&self.lending),
+            borrowing: count(&self.borrowing),
+        }
     }
 
     /// Where the other side is: what it told, and the address it is reached at now.
@@ -301,7 +357,7 @@ impl Link {
         if reserved.is_err() {
             return Err(OpenError::Retired);
         }
-        let held = self.begin();
+        let held = self.begin(false);
         match tokio::time::timeout(OPEN_TIMEOUT, self.connection.open_bi()).await {
             Ok(Ok((send, recv))) => Ok((send, recv, held)),
             Ok(Err(_)) => Err(OpenError::Lost),
@@ -309,21 +365,29 @@ impl Link {
         }
     }
 
-    fn begin(self: &Arc<Self>) -> InFlight {
-        self.active.fetch_add(1, Ordering::AcqRel);
-        InFlight(self.clone())
+    fn begin(self: &Arc<Self>, lent: bool) -> InFlight {
+        self.under_way(lent).fetch_add(1, Ordering::AcqRel);
+        InFlight { link: self.clone(), lent }
     }
 
-    /// Serves the other side's requests until the connection ends; `on_retired` is called once when the other side asks
-    /// to replace it. Returns why it ended.
+    fn under_way(&self, lent: bool) -> &AtomicUsize {
+        if lent { &self.lending } else { &self.borrowing }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.lending.load(Ordering::Acquire) == 0 && self.borrowing.load(Ordering::Acquire) == 0
+    }
+
+    /// Serves the other side's requests until the connection ends, tells it each new value of `own`, and hands on what
+    /// it tells. Returns why it ended.
     pub(crate) async fn run(
         self: Arc<Self>,
         control: ControlStream,
         gate: Gate,
-        on_retired: impl FnOnce() + Send,
+        mut own: watch::Receiver<Places>,
+        tell: impl Fn(News) + Send,
     ) -> ConnectionError {
         let ControlStream { mut send, mut frames } = control;
-        let mut on_retired = Some(on_retired);
         let mut serving = JoinSet::new();
         let mut pulse = Pulse::new();
         let mut served: u64 = 0;
@@ -331,7 +395,7 @@ impl Link {
         let mut agreed: Option<u64> = None;
         let mut asked = false;
         loop {
-            if agreed.is_some_and(|begun| served >= begun) && self.active.load(Ordering::Acquire) == 0 {
+            if agreed.is_some_and(|begun| served >= begun) && self.is_idle() {
                 CloseCode::Replaced.close(&self.connection);
             }
             tokio::select! {
@@ -340,13 +404,12 @@ impl Link {
                 frame = frames.next::<Control>() => match frame {
                     Ok(Control::Retire) => {
                         let opened = self.opened.fetch_or(RETIRED, Ordering::AcqRel) & !RETIRED;
-                        if let Some(tell) = on_retired.take() {
-                            tell();
-                        }
+                        tell(News::Retired);
                         // A failure shows as a lost connection in the next turn.
                         let _ = wire::write(&mut send, &Control::Retired { opened }, CONTROL_LIMIT).await;
                     }
                     Ok(Control::Retired { opened }) => agreed = Some(opened),
+                    Ok(Control::Moved { places }) => tell(News::Moved(places.checked())),
                     Err(WireError::Lost(error)) => return error,
                     Err(error) => {
                         tracing::debug!(device = %self.device.short(), %error, "closed a connection that broke the protocol");
@@ -358,6 +421,10 @@ impl Link {
                 () = self.retire.cancelled(), if !asked => {
                     asked = true;
                     let _ = wire::write(&mut send, &Control::Retire, CONTROL_LIMIT).await;
+                }
+                Ok(()) = own.changed() => {
+                    let places = own.borrow_and_update().clone();
+                    let _ = wire::write(&mut send, &Control::Moved { places }, CONTROL_LIMIT).await;
                 }
                 Some(_) = serving.join_next(), if !serving.is_empty() => {
                     if !self.revoked.is_cancelled() && !gate.admits(self.network, self.device) {
@@ -374,7 +441,7 @@ impl Link {
                 stream = self.connection.accept_bi() => if let Ok((send, recv)) = stream {
                     served += 1;
                     // Counted before the task first runs, or the connection could be closed in between.
-                    let held = self.begin();
+                    let held = self.begin(true);
                     serving.spawn(self.clone().serve_one(gate.clone(), send, recv, held));
                 },
             }
@@ -401,5 +468,20 @@ pub(crate) fn refusal_of(error: &ConnectionError) -> WelcomeError {
     use CloseCode::{Busy, Left, NotMember, OtherNetwork, Removed, Shutdown, Version};
     let code = CloseCode::of(error);
     let refused = matches!(code, Some(Busy | Left | NotMember | OtherNetwork | Removed | Shutdown | Version));
-    WelcomeError { reason: close::sentence(error), refused }
+    let cause = match code {
+        Some(NotMember | Removed) => Some(ProbeCause::NotAdmitted),
+        Some(OtherNetwork | Left) => Some(ProbeCause::WrongNetwork),
+        Some(Version) => Some(ProbeCause::VersionMismatch),
+        _ => None,
+    };
+    WelcomeError { reason: close::sentence(error), refused, cause }
+}
+
+fn cause_of(refusal: Refusal) -> Option<ProbeCause> {
+    match refusal {
+        Refusal::NotMember | Refusal::Removed => Some(ProbeCause::NotAdmitted),
+        Refusal::OtherNetwork => Some(ProbeCause::WrongNetwork),
+        Refusal::Version { .. } => Some(ProbeCause::VersionMismatch),
+        Refusal::Busy => None,
+    }
 }

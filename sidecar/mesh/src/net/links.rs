@@ -3,10 +3,16 @@
 //! One actor owns every link. It follows the roster (who should be linked) and publishes a [`LinkTable`] by a `watch`
 //! channel: the mesh's actor makes presence of it, and requests take their connection from it without asking anybody.
 //! A watch channel, not events: whoever reads late sees the present, and nobody can block the actor.
+//!
+//! - `dial`: the ladder by which a member is reached again
+//! - `wake`: notices that this device slept
+
+mod dial;
+mod wake;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use iroh::Endpoint;
@@ -16,29 +22,27 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::close::{self, CloseCode};
+use self::dial::{Attempt, backoff};
+pub(crate) use self::dial::connect;
+use self::wake::Wake;
+use super::close::CloseCode;
 use super::endpoint;
 use super::hello::{Introduction, Places};
-use super::link::{self, ControlStream, Link, Ours, WelcomeError};
+use super::link::{self, ControlStream, Link, News, Ours, WelcomeError};
+use super::reach::Ways;
 use super::serve::Gate;
 use super::sync;
-use crate::api::LinkState;
+use crate::api::{LinkState, ProbeCause};
 use crate::clock::now_ms;
 use crate::proto::ids::{DeviceId, NetworkId};
 use crate::proto::name::DeviceName;
-use crate::proto::welcome::{MESH_ALPN, PROTOCOL, Welcome};
+use crate::proto::welcome::{PROTOCOL, Welcome};
 use crate::roster::RosterWatch;
 
-/// One attempt to reach a device ends after this time; iroh's own limit is far longer.
-const DIAL_TIMEOUT: Duration = Duration::from_secs(4);
 /// A removed device may be told so for this long before its connection is closed.
 const FAREWELL: Duration = Duration::from_millis(500);
-/// Waits between attempts, in milliseconds: fast at first, since a device that just started is back at once.
-const BACKOFF_MS: [u64; 9] = [0, 100, 200, 400, 800, 1_600, 4_000, 10_000, 30_000];
-/// As [`BACKOFF_MS`], after a refusal: it may be that the other side has not heard of us yet.
-const REFUSED_MS: [u64; 5] = [300, 1_000, 3_000, 10_000, 30_000];
 /// After this many failures a device counts as away; it is tried on.
-const AWAY_AFTER: u32 = 3;
+const AWAY_AFTER: u32 = 2;
 /// How often paths are looked at.
 const PATH_TICK: Duration = Duration::from_secs(2);
 /// Most connections of one device at once, replaced ones included.
@@ -58,6 +62,8 @@ pub(crate) struct LinkView {
     pub(crate) link: Option<Arc<Link>>,
     /// How many connections there are, those being replaced included.
     pub(crate) connections: usize,
+    /// Why the other side refused, if that is why there is no link.
+    pub(crate) cause: Option<ProbeCause>,
 }
 
 /// Handle to the actor.
@@ -74,12 +80,17 @@ pub(crate) struct Setup {
     pub(crate) gate: Gate,
     pub(crate) name: DeviceName,
     pub(crate) app_version: String,
+    /// How members may be reached now.
+    pub(crate) ways: watch::Receiver<Ways>,
     pub(crate) stop: CancellationToken,
 }
 
 enum Command {
     Incoming(Connection),
     Learn(DeviceId, Places),
+    Nearby(DeviceId, Places),
+    Told(DeviceId, Places),
+    Moved,
     Hurry(DeviceId),
     Named(DeviceName),
     Farewell(DeviceId, Bytes, Arc<DropGuard>),
@@ -99,6 +110,8 @@ impl Links {
             network: None,
             peers: BTreeMap::new(),
             places: BTreeMap::new(),
+            nearby: BTreeMap::new(),
+            own: watch::Sender::new(Places::default()),
             tasks: JoinSet::new(),
             inbox: inbox.clone(),
             commands,
@@ -121,6 +134,16 @@ impl Links {
     /// Where a device may be found, as others tell; tried behind what it told itself.
     pub(crate) async fn learn(&self, device: DeviceId, places: Places) {
         self.send(Command::Learn(device, places)).await;
+    }
+
+    /// Where a device is seen on the local network now; nothing when it is not seen any more.
+    pub(crate) async fn nearby(&self, device: DeviceId, places: Places) {
+        self.send(Command::Nearby(device, places)).await;
+    }
+
+    /// This device can be reached elsewhere now, or has other ways to reach others.
+    pub(crate) async fn moved(&self) {
+        self.send(Command::Moved).await;
     }
 
     /// Somebody waits for this device: try now.
@@ -159,6 +182,7 @@ struct Peer {
     dial: Dial,
     failures: u32,
     state: LinkState,
+    cause: Option<ProbeCause>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -172,7 +196,7 @@ enum Outcome {
     Dialled(DeviceId, Result<Box<(Link, ControlStream)>, WelcomeError>),
     Accepted(DeviceId, Result<Box<(Link, ControlStream)>, WelcomeError>),
     Ended(DeviceId, usize, ConnectionError),
-    Farewell,
+    Done,
 }
 
 struct Actor {
@@ -180,7 +204,12 @@ struct Actor {
     run: u64,
     network: Option<NetworkId>,
     peers: BTreeMap<DeviceId, Peer>,
+    /// Where devices say they are, or others say of them.
     places: BTreeMap<DeviceId, Places>,
+    /// Where members are on the local network now.
+    nearby: BTreeMap<DeviceId, Places>,
+    /// Where this device is, as linked members are told.
+    own: watch::Sender<Places>,
     tasks: JoinSet<Outcome>,
     inbox: mpsc::Sender<Command>,
     commands: mpsc::Receiver<Command>,
@@ -192,6 +221,7 @@ impl Actor {
         let stop = self.setup.stop.clone();
         let mut tick = tokio::time::interval(PATH_TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut wake = Wake::new(Instant::now(), SystemTime::now());
         self.follow_roster();
         loop {
             let next_dial = self.next_dial();
@@ -200,12 +230,18 @@ impl Actor {
                 () = stop.cancelled() => break,
                 Some(command) = self.commands.recv() => self.command(command),
                 Ok(()) = self.setup.roster.changed() => self.follow_roster(),
+                Ok(()) = self.setup.ways.changed() => self.moved(),
                 Some(outcome) = self.tasks.join_next(), if !self.tasks.is_empty() => match outcome {
                     Ok(outcome) => self.outcome(outcome),
                     Err(error) => tracing::error!(%error, "a link's task failed"),
                 },
                 () = tokio::time::sleep_until(next_dial.unwrap_or_else(Instant::now)), if next_dial.is_some() => self.dial_due(),
-                _ = tick.tick() => self.look_at_paths(),
+                _ = tick.tick() => {
+                    self.look_at_paths();
+                    if wake.looked(Instant::now(), SystemTime::now(), PATH_TICK) {
+                        self.woke();
+                    }
+                }
             }
             self.publish();
         }
@@ -221,6 +257,9 @@ impl Actor {
         match command {
             Command::Incoming(connection) => self.accept(connection),
             Command::Learn(device, places) => self.learn(device, &places),
+            Command::Nearby(device, places) => self.seen_nearby(device, places),
+            Command::Told(device, places) => self.told(device, places),
+            Command::Moved => self.moved(),
             Command::Hurry(device) => self.dial_soon(device, Duration::ZERO),
             Command::Named(name) => self.setup.name = name,
             Command::Farewell(device, records, cut) => self.say_farewell(device, &records, &cut),
@@ -245,6 +284,8 @@ impl Actor {
             stays
         });
         self.network = roster.network;
+        self.nearby.retain(|device, _| roster.members.contains_key(device));
+        self.note_own_places();
         for device in roster.members.keys() {
             self.peers.entry(*device).or_insert_with(|| Peer {
                 links: Vec::new(),
@@ -252,6 +293,7 @@ impl Actor {
                 dial: Dial::At(Instant::now()),
                 failures: 0,
                 state: LinkState::Connecting { attempt: 1, reason: "Looking for it.".to_owned() },
+                cause: None,
             });
         }
     }
@@ -263,6 +305,90 @@ impl Actor {
             *known = merged;
             self.dial_soon(device, Duration::ZERO);
         }
+    }
+
+    /// `device` is on the local network, or not any more.
+    fn seen_nearby(&mut self, device: DeviceId, places: Places) {
+        if places.is_empty() {
+            self.nearby.remove(&device);
+        } else if self.peers.contains_key(&device) {
+            self.nearby.insert(device, places);
+            self.try_again(device);
+        }
+    }
+
+    /// `device` says itself where it is.
+    fn told(&mut self, device: DeviceId, places: Places) {
+        if self.peers.contains_key(&device) {
+            self.places.insert(device, places);
+            self.try_again(device);
+        }
+    }
+
+    /// There is news of `device`: what failed before may work now.
+    fn try_again(&mut self, device: DeviceId) {
+        if let Some(peer) = self.peers.get_mut(&device).filter(|peer| peer.links.is_empty()) {
+            peer.failures = peer.failures.min(1);
+        }
+        self.dial_soon(device, Duration::ZERO);
+    }
+
+    /// This device is elsewhere, or has other ways.
+    fn moved(&mut self) {
+        self.note_own_places();
+        self.setup.ways.mark_unchanged();
+        let devices: Vec<DeviceId> = self.peers.keys().copied().collect();
+        devices.into_iter().for_each(|device| self.try_again(device));
+        self.leave_relays();
+    }
+
+    /// Links whose only path was a relay that is cut off by now are dead: they are made again without waiting for that
+    /// to show.
+    fn leave_relays(&mut self) {
+        let ways = self.setup.ways.borrow().clone();
+        for (device, peer) in &mut self.peers {
+            for link in peer.links.iter().filter(|link| link.relay().is_some_and(|relay| !ways.carries(&relay))) {
+                tracing::info!(device = %device.short(), "left a relay that is no longer used");
+                link.close(CloseCode::Replaced);
+            }
+        }
+    }
+
+    /// This device slept, or its program was stopped: no link can be trusted, and the network may be another one.
+    fn woke(&mut self) {
+        tracing::info!("awake again; looking for everybody");
+        let endpoint = self.setup.endpoint.clone();
+        self.tasks.spawn(async move {
+            endpoint.network_change().await;
+            Outcome::Done
+        });
+        let devices: Vec<DeviceId> = self.peers.keys().copied().collect();
+        for device in devices {
+            if self.peers.get(&device).is_some_and(|peer| peer.links.is_empty()) {
+                self.try_again(device);
+            } else {
+                self.replace(device);
+            }
+        }
+    }
+
+    /// Makes a new connection to a linked device; it takes the place of the old one without losing a request.
+    fn replace(&mut self, device: DeviceId) {
+        if let Some(peer) = self.peers.get_mut(&device).filter(|peer| peer.dial != Dial::Running) {
+            peer.dial = Dial::Running;
+            // Where it was may be nowhere now: everything is tried.
+            peer.failures = peer.failures.max(1);
+            self.spawn_dial(device);
+        }
+    }
+
+    fn note_own_places(&mut self) {
+        let own = endpoint::own_places(&self.setup.endpoint, &self.setup.ways.borrow());
+        self.own.send_if_modified(|told| {
+            let changed = *told != own;
+            *told = own;
+            changed
+        });
     }
 
     /// Tries `device` after `delay`, unless it is linked or being dialled.
@@ -289,25 +415,45 @@ impl Actor {
 
     fn dial(&mut self, device: DeviceId) {
         let Some(peer) = self.peers.get_mut(&device) else { return };
-        if !peer.links.is_empty() {
-            peer.dial = Dial::Idle;
+        peer.dial = Dial::Idle;
+        if !peer.links.is_empty() || self.setup.ways.borrow().network != self.network {
+            // The ways of this network come in a moment, and start it again.
             return;
         }
-        if self.places.get(&device).is_none_or(Places::is_empty) {
-            peer.dial = Dial::Idle;
+        if !Attempt::is_possible(&self.known_places(device), &self.setup.ways.borrow()) {
             let reason = "No address of it is known yet. It will be linked as soon as it connects.".to_owned();
-            peer.state = LinkState::Away { reason };
+            self.set_state(device, LinkState::Away { reason });
             return;
         }
-        peer.dial = Dial::Running;
+        if let Some(peer) = self.peers.get_mut(&device) {
+            peer.dial = Dial::Running;
+        }
         self.spawn_dial(device);
     }
 
+    fn set_state(&mut self, device: DeviceId, state: LinkState) {
+        if let Some(peer) = self.peers.get_mut(&device) {
+            peer.state = state;
+        }
+    }
+
+    /// Where `device` is seen, and behind that where it was told to be.
+    fn known_places(&self, device: DeviceId) -> Places {
+        let told = self.places.get(&device).cloned().unwrap_or_default();
+        self.nearby.get(&device).map_or_else(|| told.clone(), |nearby| nearby.merged(&told))
+    }
+
     fn spawn_dial(&mut self, device: DeviceId) {
-        let (Some(ours), Some(places)) = (self.ours(), self.places.get(&device).cloned()) else { return };
-        let endpoint = self.setup.endpoint.clone();
-        self.tasks
-            .spawn(async move { Outcome::Dialled(device, dial(&endpoint, device, &places, ours).await.map(Box::new)) });
+        let Some(ours) = self.ours() else { return };
+        let attempt = Attempt {
+            endpoint: self.setup.endpoint.clone(),
+            device,
+            places: self.known_places(device),
+            ways: self.setup.ways.borrow().clone(),
+            failures: self.peers.get(&device).map_or(0, |peer| peer.failures),
+            ours,
+        };
+        self.tasks.spawn(async move { Outcome::Dialled(device, attempt.run().await.map(Box::new)) });
     }
 
     fn accept(&mut self, connection: Connection) {
@@ -333,7 +479,7 @@ impl Actor {
             network: self.network?,
             device_name: self.setup.name.to_string(),
         };
-        let places = endpoint::own_places(&self.setup.endpoint);
+        let places = endpoint::own_places(&self.setup.endpoint, &self.setup.ways.borrow());
         Some(Ours { welcome, introduction: Introduction { run: self.run, places } })
     }
 
@@ -360,7 +506,7 @@ impl Actor {
                 }
             }
             Outcome::Ended(device, id, reason) => self.ended(device, id, &reason),
-            Outcome::Farewell => {}
+            Outcome::Done => {}
         }
     }
 
@@ -381,16 +527,18 @@ impl Actor {
         peer.links.push(link.clone());
         peer.dial = Dial::Idle;
         peer.failures = 0;
+        peer.cause = None;
         tracing::info!(device = %device.short(), links = peer.links.len(), "linked");
         self.places.insert(device, link.current_places());
-        let (gate, inbox) = (self.setup.gate.clone(), self.inbox.clone());
+        let (gate, inbox, own) = (self.setup.gate.clone(), self.inbox.clone(), self.own.subscribe());
         self.tasks.spawn(async move {
             let id = link.id();
-            let look_again = move || {
-                // A full inbox makes the actor look again anyway.
-                let _ = inbox.try_send(Command::LookAgain);
-            };
-            let reason = link.run(control, gate, look_again).await;
+            // A full inbox makes the actor look again anyway, and places are told again at the next connect.
+            let tell = move |news| drop(inbox.try_send(match news {
+                News::Retired => Command::LookAgain,
+                News::Moved(places) => Command::Told(device, places),
+            }));
+            let reason = link.run(control, gate, own, tell).await;
             Outcome::Ended(device, id, reason)
         });
     }
@@ -403,22 +551,27 @@ impl Actor {
             return;
         }
         tracing::info!(device = %device.short(), %reason, "link lost");
-        let WelcomeError { reason, refused } = link::refusal_of(reason);
-        peer.failures = 0;
-        if refused {
+        let silent = matches!(reason, ConnectionError::TimedOut);
+        let left = matches!(reason, ConnectionError::LocallyClosed);
+        let WelcomeError { reason, refused, cause } = link::refusal_of(reason);
+        peer.cause = cause;
+        // One that fell silent is gone for all we know; it is looked for all the same.
+        // Where a link that was left had gone nobody is any more: everything is tried.
+        peer.failures = if silent { AWAY_AFTER } else { u32::from(left) };
+        if refused || silent {
             peer.state = LinkState::Away { reason };
         } else {
             peer.state = LinkState::Connecting { attempt: 1, reason };
         }
-        let delay = backoff(0, refused);
-        self.dial_soon(device, delay);
+        self.dial_soon(device, backoff(0, refused));
     }
 
-    fn failed(&mut self, device: DeviceId, WelcomeError { reason, refused }: WelcomeError) {
+    fn failed(&mut self, device: DeviceId, WelcomeError { reason, refused, cause }: WelcomeError) {
         let Some(peer) = self.peers.get_mut(&device) else { return };
         peer.failures = peer.failures.saturating_add(1);
         let failures = peer.failures;
         if peer.links.is_empty() {
+            peer.cause = cause;
             peer.state = if refused || failures >= AWAY_AFTER {
                 LinkState::Away { reason }
             } else {
@@ -439,7 +592,7 @@ impl Actor {
                 let _ = tokio::time::timeout(FAREWELL, told).await;
                 link.close(CloseCode::Removed);
                 drop(cut);
-                Outcome::Farewell
+                Outcome::Done
             });
         }
     }
@@ -471,7 +624,7 @@ impl Actor {
             .iter()
             .map(|(device, peer)| {
                 let link = current(&peer.links).cloned();
-                (*device, LinkView { state: peer.state.clone(), link, connections: peer.links.len() })
+                (*device, LinkView { state: peer.state.clone(), link, connections: peer.links.len(), cause: peer.cause })
             })
             .collect();
         self.table.send_if_modified(|published| {
@@ -488,6 +641,7 @@ impl PartialEq for LinkView {
     fn eq(&self, other: &Self) -> bool {
         self.state == other.state
             && self.connections == other.connections
+            && self.cause == other.cause
             && self.link.as_ref().map(|link| link.id()) == other.link.as_ref().map(|link| link.id())
     }
 }
@@ -495,64 +649,4 @@ impl PartialEq for LinkView {
 /// The link that new requests take: the newest that is not being replaced.
 fn current(links: &[Arc<Link>]) -> Option<&Arc<Link>> {
     links.iter().rev().find(|link| !link.is_retired()).or(links.last())
-}
-
-/// How long to wait after `failures` attempts, give or take a quarter so that devices do not move in step.
-fn backoff(failures: u32, refused: bool) -> Duration {
-    let steps: &[u64] = if refused { &REFUSED_MS } else { &BACKOFF_MS };
-    let step = usize::try_from(failures).unwrap_or(usize::MAX).min(steps.len() - 1);
-    Duration::from_millis(steps[step]).mul_f64(rand::random_range(0.75..=1.25))
-}
-
-async fn dial(
-    endpoint: &Endpoint,
-    device: DeviceId,
-    places: &Places,
-    ours: Ours,
-) -> Result<(Link, ControlStream), WelcomeError> {
-    let connection = connect(endpoint, device, places, MESH_ALPN, DIAL_TIMEOUT).await?;
-    Link::dialled(connection, ours).await
-}
-
-/// Connects within `limit`, or says why not.
-pub(crate) async fn connect(
-    endpoint: &Endpoint,
-    device: DeviceId,
-    places: &Places,
-    alpn: &[u8],
-    limit: Duration,
-) -> Result<Connection, WelcomeError> {
-    use iroh::endpoint::{ConnectError, ConnectingError};
-    let connecting = endpoint.connect(endpoint::dial_addr(device, places), alpn);
-    match tokio::time::timeout(limit, connecting).await {
-        Ok(Ok(connection)) => Ok(connection),
-        Ok(Err(
-            ConnectError::Connection { source, .. }
-            | ConnectError::Connecting { source: ConnectingError::ConnectionError { source, .. }, .. },
-        )) if source != ConnectionError::TimedOut => Err(if CloseCode::of(&source).is_some() {
-            link::refusal_of(&source)
-        } else {
-            WelcomeError { reason: close::sentence(&source), refused: false }
-        }),
-        Ok(Err(error)) if !matches!(error, ConnectError::Connection { .. } | ConnectError::Connecting { .. }) => {
-            Err(WelcomeError { reason: format!("It cannot be dialled: {error}."), refused: false })
-        }
-        Ok(Err(_)) | Err(_) => Err(WelcomeError { reason: format!("Nobody answers at {places}."), refused: false }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_grow_from_nothing_to_half_a_minute() {
-        assert_eq!(backoff(0, false), Duration::ZERO);
-        for failures in 1..40 {
-            let wait = backoff(failures, false);
-            assert!(wait >= Duration::from_millis(75) && wait <= Duration::from_millis(37_500), "{wait:?}");
-        }
-        assert!(backoff(0, true) >= Duration::from_millis(225));
-        assert!(backoff(u32::MAX, true) >= Duration::from_millis(22_500));
-    }
 }

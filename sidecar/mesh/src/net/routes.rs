@@ -11,10 +11,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::refusals::Attempt;
 use super::sync::{
-    CARD, CardPush, DECIDE, FETCH, KNOCKS, MAX_BODY, MAX_CARD, PING, Push, RECONCILE, RECORDS, pack, unpack,
+    CARD, CardPush, DECIDE, FETCH, KNOCKS, MAX_BODY, MAX_CARD, PING, Push, RECONCILE, RECORDS, TIME, pack, unpack,
 };
 use crate::actor::Command;
 use crate::api::Asker;
+use crate::clock::now_ms;
 use crate::error::MeshError;
 use crate::proto::ids::RecordId;
 use crate::proto::knock::share::{BOARD_LIMIT, DECIDE_LIMIT};
@@ -29,7 +30,7 @@ type Inbox = mpsc::Sender<Command>;
 /// The routes; `inbox` is the actor's.
 pub(crate) fn routes(inbox: Inbox) -> Router {
     Router::new()
-        .route(PING, get(|| async { StatusCode::NO_CONTENT }))
+        .route(PING, get(|| async { (StatusCode::NO_CONTENT, [(TIME, now_ms().to_string())]) }))
         .route(RECORDS, post(records))
         .route(FETCH, post(fetch))
         .route(RECONCILE, post(reconcile))

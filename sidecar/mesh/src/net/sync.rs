@@ -21,8 +21,10 @@ use crate::proto::ids::RecordId;
 use crate::proto::knock::PeerAddress;
 use crate::proto::reconcile::{Initiator, ReconcileError};
 
-/// Answers 204 to any member.
+/// Answers 204 to any member, with [`TIME`].
 pub(crate) const PING: &str = "/mesh/v1/ping";
+/// Header with the clock of whoever answers, in milliseconds since the Unix epoch.
+pub(crate) const TIME: &str = "x-mesh-time";
 /// Takes a [`Push`].
 pub(crate) const RECORDS: &str = "/mesh/v1/records";
 /// Takes record ids, answers with those records.

@@ -5,6 +5,7 @@
 //! - `adversary`: a client that speaks the protocol and lies
 //! - `members`: members that misbehave
 //! - `story`: found, invite, knock, approve, use; deny; restart; a third device; removal
+//! - `relays`: relays of the network, and settings that change while everything runs
 //! - `requests`: streams, cancel, many at once, dead peers
 //! - `strangers`: what somebody who is no member can do, which is nothing
 //! - `switching`: switch, leave, forget, join meanwhile
@@ -16,6 +17,7 @@ mod adversary;
 mod governance;
 mod knocks;
 mod members;
+mod relays;
 mod requests;
 mod story;
 mod strangers;

@@ -33,18 +33,25 @@ pub(crate) struct Device {
 
 impl Device {
     pub(crate) async fn start(name: &'static str, seed: u8) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        Self::start_in(name, seed, home).await
+        Self::start_with(name, seed, |_| {}).await
     }
 
-    async fn start_in(name: &'static str, seed: u8, home: TempDir) -> Self {
+    /// As `start`, with options of its own.
+    pub(crate) async fn start_with(name: &'static str, seed: u8, options: impl FnOnce(&mut MeshConfig)) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        Self::start_in(name, seed, home, options).await
+    }
+
+    async fn start_in(name: &'static str, seed: u8, home: TempDir, options: impl FnOnce(&mut MeshConfig)) -> Self {
         // Logs of failed tests, with RUST_LOG; the first device of a process sets it up.
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         let (dropped_tx, dropped) = mpsc::unbounded_channel();
         let (begun_tx, begun) = mpsc::unbounded_channel();
         let service = service(Told { dropped: dropped_tx, begun: begun_tx });
-        let mesh = Mesh::start(config(name, seed, home.path(), service)).await.unwrap();
+        let mut config = config(name, seed, home.path(), service);
+        options(&mut config);
+        let mesh = Mesh::start(config).await.unwrap();
         Self { mesh, name, seed, home, dropped, begun }
     }
 
@@ -58,8 +65,13 @@ impl Device {
 
     /// Stops it in order, and starts it again on the same database.
     pub(crate) async fn restart(self) -> Self {
+        self.restart_with(|_| {}).await
+    }
+
+    /// As `restart`, with options of its own.
+    pub(crate) async fn restart_with(self, options: impl FnOnce(&mut MeshConfig)) -> Self {
         self.mesh.shutdown().await;
-        Self::start_in(self.name, self.seed, self.home).await
+        Self::start_in(self.name, self.seed, self.home, options).await
     }
 
     pub(crate) async fn found(&self, name: &str) {
