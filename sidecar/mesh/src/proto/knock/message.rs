@@ -14,8 +14,8 @@ use crate::proto::{
 
 /// Protocol that strangers speak; the only one they are let into.
 pub const KNOCK_ALPN: &[u8] = b"myownmesh/knock/1";
-/// Version told in `Hello`, for what changes compatibly.
-pub const KNOCK_PROTOCOL: u16 = 1;
+/// Version told in `Hello`: devices of different versions show different codes, so they do not knock at each other.
+pub const KNOCK_PROTOCOL: u16 = 2;
 
 /// Most bytes of the first frame, `Hello`.
 pub const HELLO_LIMIT: usize = 4 * 1024;

@@ -6,8 +6,9 @@
 //! carries the admit record, signed by the device that decided: the host cannot invent one.
 //!
 //! Nothing on a board is believed beyond what the host could do anyway. The id and the code are derived here, from the
-//! host's own key, so a board cannot name a code without searching for nonces that give it; texts are cleaned; and one
-//! member fills only its share of the screen, at a bounded rate.
+//! host's own key, so a board cannot name a code without searching for nonces that give it, which takes longer than a
+//! knock waits (see [`code`](crate::proto::code)); texts are cleaned; and one member fills only its share of the screen,
+//! at a bounded rate.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -202,6 +203,32 @@ pub enum PassedEffect {
     TooMany(DeviceId),
 }
 
+/// A knock on a board, read and not shown yet.
+struct Told<'a> {
+    transcript: Transcript,
+    name: DeviceName,
+    os: &'a str,
+    left: Millis,
+}
+
+impl Told<'_> {
+    fn shown(self, id: KnockId, now: Millis, membership: &Membership) -> PassedKnock {
+        let device = self.transcript.guest;
+        PassedKnock {
+            host: self.transcript.host,
+            id,
+            network: self.transcript.network,
+            device,
+            resembles: membership.resembled(&self.name, device).map(|(_, member)| member.name.clone()),
+            name: self.name,
+            os: clean_text(self.os, MAX_OS_CHARS),
+            code: self.transcript.code(),
+            at: now,
+            expires_at: now + self.left,
+        }
+    }
+}
+
 /// Why a board is not looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BoardError {
@@ -282,19 +309,19 @@ impl PassedOn {
             return Ok(Vec::new());
         }
         known.seq = board.seq;
-        let waiting: BTreeMap<KnockId, PassedKnock> = board
+        let waiting: BTreeMap<KnockId, Told> = board
             .waiting
             .iter()
-            .filter_map(|knock| self.read(host, knock, now, membership))
-            .map(|knock| (knock.id, knock))
+            .filter_map(|knock| self.read(host, knock, membership))
+            .map(|told| (told.transcript.knock_id(), told))
             .collect();
         let mut effects = self.end_missing(host, &waiting, &board.ended, membership);
-        effects.extend(self.add_new(host, waiting, here, now));
+        effects.extend(self.add_new(host, waiting, here, now, membership));
         Ok(effects)
     }
 
     /// A knock as `host` tells it; `None` when it cannot be shown.
-    fn read(&self, host: DeviceId, told: &BoardKnock, now: Millis, membership: &Membership) -> Option<PassedKnock> {
+    fn read<'a>(&self, host: DeviceId, told: &'a BoardKnock, membership: &Membership) -> Option<Told<'a>> {
         let device = told.device;
         if device == self.me || device == host || membership.is_member(device) {
             return None;
@@ -308,24 +335,13 @@ impl PassedOn {
             guest_nonce: told.guest_nonce,
         };
         let left = Millis::try_from(told.expires_in_ms).unwrap_or(LONGEST_MS).min(LONGEST_MS);
-        Some(PassedKnock {
-            host,
-            id: transcript.knock_id(),
-            network: membership.network,
-            device,
-            resembles: membership.resembled(&name, device).map(|(_, member)| member.name.clone()),
-            name,
-            os: clean_text(&told.os, MAX_OS_CHARS),
-            code: transcript.code(),
-            at: now,
-            expires_at: now + left,
-        })
+        Some(Told { transcript, name, os: &told.os, left })
     }
 
     fn end_missing(
         &mut self,
         host: DeviceId,
-        waiting: &BTreeMap<KnockId, PassedKnock>,
+        waiting: &BTreeMap<KnockId, Told>,
         ended: &[BoardEnd],
         membership: &Membership,
     ) -> Vec<PassedEffect> {
@@ -348,16 +364,18 @@ impl PassedOn {
     fn add_new(
         &mut self,
         host: DeviceId,
-        waiting: BTreeMap<KnockId, PassedKnock>,
+        waiting: BTreeMap<KnockId, Told>,
         here: &BTreeSet<DeviceId>,
         now: Millis,
+        membership: &Membership,
     ) -> Vec<PassedEffect> {
         let mut effects = Vec::new();
         let mut too_many = false;
-        for (id, knock) in waiting {
+        for (id, told) in waiting {
+            let device = told.transcript.guest;
             let shown: Vec<DeviceId> = self.knocks().iter().map(|knock| knock.device).collect();
             // One device, one card: the one that was there first, and before all the one at this device.
-            if self.get(id).is_some() || shown.contains(&knock.device) || here.contains(&knock.device) {
+            if self.get(id).is_some() || shown.contains(&device) || here.contains(&device) {
                 continue;
             }
             let Some(known) = self.hosts.get_mut(&host) else { break };
@@ -370,6 +388,8 @@ impl PassedOn {
                 continue;
             }
             known.minute.1 += 1;
+            // Only now: a code takes some work, and a board could ask for it all the time.
+            let knock = told.shown(id, now, membership);
             known.knocks.insert(id, knock.clone());
             effects.push(PassedEffect::Arrived(knock));
         }
