@@ -39,6 +39,9 @@ use crate::roster::RosterWatch;
 /// How long a request waits for a link that is being made again.
 const LINK_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long the answer to a decision waits for the knock to leave the screen.
+const CARD_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Handle to the mesh of this device. Cheap to clone; when the last one is dropped the mesh stops.
 #[derive(Clone)]
 pub struct Mesh {
@@ -138,6 +141,7 @@ impl Mesh {
     /// Admits the device that knocks, if `code`, when given, is the code of the knock.
     pub async fn approve(&self, knock: KnockId, role: Role, code: Option<Code>) -> Result<MemberInfo, MeshError> {
         let member = self.inner.knocks.decide(knock, Decision::Approve { role, code }).await?;
+        self.until_gone(knock).await;
         member.ok_or(MeshError::UnknownKnock)
     }
 
@@ -147,7 +151,17 @@ impl Mesh {
             DenyKind::Denied | DenyKind::Unexpected => wire::DenyKind::Denied,
             DenyKind::CodesDiffer => wire::DenyKind::CodesDiffer,
         };
-        self.inner.knocks.decide(knock, Decision::Deny { kind, reason }).await.map(|_| ())
+        self.inner.knocks.decide(knock, Decision::Deny { kind, reason }).await?;
+        self.until_gone(knock).await;
+        Ok(())
+    }
+
+    /// Whoever has decided also sees that the knock waits no more.
+    async fn until_gone(&self, knock: KnockId) {
+        let mut pictures = self.watch();
+        let gone = pictures.wait_for(|picture| picture.knocks.iter().all(|waiting| waiting.id != knock));
+        // A knock at another member ends here when that member has said so.
+        let _ = tokio::time::timeout(CARD_PATIENCE, gone).await;
     }
 
     /// Gives a member of the active network another role.

@@ -280,10 +280,11 @@ impl Actor {
             Ok(effects) => {
                 if approves {
                     self.deciding.insert(knock, Waiter::Here(reply));
+                    self.carry_out(effects);
                 } else {
+                    self.carry_out(effects);
                     let _ = reply.send(Ok(None));
                 }
-                self.carry_out(effects);
             }
         }
     }

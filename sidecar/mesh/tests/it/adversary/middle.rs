@@ -173,7 +173,8 @@ async fn an_invite_leads_to_its_maker_and_nobody_else() {
         }
     });
     let real = scene.host.invite().await;
-    let diverted = Payload { addresses: middle.endpoint.bound_sockets(), ..real.payload().clone() };
+    let addresses = middle.endpoint.bound_sockets();
+    let diverted = Payload { addresses, others: Vec::new(), ..real.payload().clone() };
     // Only the host can sign what names the host; this is what a forged DNS answer or a stolen address amounts to.
     let host_key = iroh::SecretKey::from_bytes(&[1; 32]);
     let invite = Invite::sign(&host_key, diverted.clone()).unwrap();
