@@ -2,11 +2,19 @@
 
 use std::time::Instant;
 
+use iroh::SecretKey;
+use myownmesh_mesh::proto::code::Nonce;
+use myownmesh_mesh::proto::hlc::Hlc;
+use myownmesh_mesh::proto::knock::{Board, BoardKnock, Decide};
+use myownmesh_mesh::proto::record::{Admit, Body, Record, Via};
+use myownmesh_mesh::proto::welcome::{Greeting, PROTOCOL};
 use myownmesh_mesh::{
-    Code, DenyKind, ErrorKind, JoinStep, KnockInfo, KnockOutcome, MeshError, MeshEvent, NetworkKind, NetworkName, Role,
+    Code, DenyKind, DeviceId, ErrorKind, JoinStep, KnockInfo, KnockOutcome, MeshError, MeshEvent, NetworkKind,
+    NetworkName, Role,
 };
 use tokio::sync::broadcast::Receiver;
 
+use super::members::{INTRODUCTION, answer, ask, greeting, member, say};
 use super::support::*;
 
 /// Attic founded the network and admitted Desk and Shelf; all are linked.
@@ -217,4 +225,86 @@ async fn a_knock_ends_everywhere_when_it_is_withdrawn_or_the_host_switches() {
     desk.until(|picture| picture.knocks.is_empty()).await;
     // And who switches away sees no knocks of the other network.
     assert!(host.mesh.snapshot().knocks.is_empty());
+}
+
+/// A request by hand with this body.
+fn post(path: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\ncontent-type: application/octet-stream\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_lies_about_knocks_opens_no_door_and_fills_no_screen() {
+    let (host, liar, network) = member().await;
+    host.mesh.set_network_kind(network, NetworkKind::Closed).await.unwrap();
+    let hello = [greeting(network, PROTOCOL), INTRODUCTION.to_vec()].concat();
+    let (connection, _control, mut recv) = say(&liar, &host, &hello).await;
+    assert!(matches!(answer(&mut recv).await, Greeting::Welcome(_)));
+    host.until_linked(&[liar.id()]).await;
+    let mut events = host.mesh.events();
+    let guest = Device::start("Phone", 4).await;
+    let mut progress = guest.mesh.join(host.invite().await).await.unwrap();
+    until_knocking(&mut progress).await;
+    let knock = host.knock().await;
+
+    // It may not admit in a closed network: neither by its own word nor by one that it puts into the owner's mouth.
+    let admit = |by: u8, seq| {
+        let (device, name, os) = (knock.device_id, knock.device_name.clone(), knock.os.clone());
+        let body = Body::Admit(Admit { device, name, os, role: Role::Member, via: Via::Knock });
+        let hlc = Hlc { ms: u64::try_from(knock.at).unwrap() + 1, counter: 0 };
+        Record::sign(&SecretKey::from_bytes(&[by; 32]), network, seq, hlc, body).unwrap().as_bytes().to_vec()
+    };
+    let mut forged = admit(1, 99);
+    let last_byte = forged.len() - 1;
+    forged[last_byte] ^= 1;
+    let replayed = admit(1, 99);
+    for record in [admit(2, 1), forged, replayed, vec![0; 100]] {
+        let decide = Decide::Approve { id: knock.id, record };
+        let told = ask(&connection, &post("/mesh/v1/knocks/decide", &postcard::to_stdvec(&decide).unwrap())).await;
+        assert!(told.as_ref().is_some_and(|told| told.ends_with("\r\n\r\n\u{3}")), "not refused: {told:?}");
+    }
+    let deny = Decide::Deny { id: knock.id, kind: myownmesh_mesh::proto::knock::DenyKind::Denied, reason: None };
+    let told = ask(&connection, &post("/mesh/v1/knocks/decide", &postcard::to_stdvec(&deny).unwrap())).await;
+    assert!(told.is_some_and(|told| told.ends_with("\r\n\r\n\u{3}")));
+    assert_eq!((host.mesh.snapshot().knocks.len(), host.mesh.snapshot().members.len()), (1, 2), "it still waits");
+    let refused = loop {
+        if let MeshEvent::Refused { device_id, what, .. } = events.recv().await.unwrap() {
+            break (device_id, what);
+        }
+    };
+    assert_eq!(refused.0, Some(liar.id()));
+    assert!(refused.1.contains("may not make"), "{}", refused.1);
+
+    // Invented knocks fill its share and no more, and go with it.
+    let invent = |n: u8| BoardKnock {
+        device: DeviceId::of_secret(&[n; 32]),
+        device_name: format!("Phone {n}"),
+        os: "Linux".into(),
+        host_nonce: Nonce([n; 32]),
+        guest_nonce: Nonce([n; 32]),
+        expires_in_ms: u64::MAX,
+    };
+    let board = |seq, knocks: std::ops::Range<u8>| Board { seq, waiting: knocks.map(invent).collect(), ended: vec![] };
+    let tell =
+        async |board: &Board| ask(&connection, &post("/mesh/v1/knocks", &postcard::to_stdvec(board).unwrap())).await;
+    assert!(tell(&board(1, 100..133)).await.unwrap().starts_with("HTTP/1.1 400"), "more than may wait");
+    assert!(tell(&board(2, 100..130)).await.unwrap().starts_with("HTTP/1.1 204"));
+    let shown = host.until(|picture| picture.knocks.len() > 1).await;
+    assert_eq!(shown.knocks.iter().filter(|knock| via(knock) == Some("Laptop")).count(), 8);
+    for seq in 3..40_u8 {
+        tell(&board(u64::from(seq), 0..0)).await;
+        tell(&board(u64::from(seq) + 100, 100 + seq..103 + seq)).await;
+    }
+    connection.close(0_u32.into(), b"");
+    host.until(|picture| picture.knocks.len() == 1).await;
+    let mut arrived = 0;
+    while let Ok(event) = events.try_recv() {
+        arrived += usize::from(matches!(event, MeshEvent::KnockArrived(knock) if knock.via.is_some()));
+    }
+    assert!(arrived <= 12, "{arrived} cards in a minute");
+    host.mesh.approve(knock.id, Role::Member, None).await.unwrap();
+    assert!(matches!(last(&mut progress).await, JoinStep::Joined { .. }), "the honest knock was not hurt");
 }

@@ -11,29 +11,29 @@ use super::strangers::Stranger;
 use super::support::*;
 
 /// An introduction without addresses, of run 1.
-const INTRODUCTION: [u8; 7] = [0, 0, 0, 3, 1, 0, 0];
+pub(crate) const INTRODUCTION: [u8; 7] = [0, 0, 0, 3, 1, 0, 0];
 
 /// A host and, in place of its member "Laptop", a device that says what the test wants.
-async fn member() -> (Device, Stranger, NetworkId) {
+pub(crate) async fn member() -> (Device, Stranger, NetworkId) {
     let (host, guest) = pair().await;
     let network = host.mesh.snapshot().active.unwrap();
     guest.mesh.shutdown().await;
     (host, Stranger::new(2).await, network)
 }
 
-fn greeting(network: NetworkId, protocol: u16) -> Vec<u8> {
+pub(crate) fn greeting(network: NetworkId, protocol: u16) -> Vec<u8> {
     let welcome = Welcome { protocol, app_version: "0.1.0".into(), network, device_name: "Laptop".into() };
     frame::encode(&Greeting::Welcome(welcome), GREETING_LIMIT).unwrap()
 }
 
-async fn say(member: &Stranger, host: &Device, bytes: &[u8]) -> (Connection, SendStream, RecvStream) {
+pub(crate) async fn say(member: &Stranger, host: &Device, bytes: &[u8]) -> (Connection, SendStream, RecvStream) {
     let connection = member.connect(host, MESH_ALPN).await.unwrap();
     let (mut send, recv) = connection.open_bi().await.unwrap();
     send.write_all(bytes).await.unwrap();
     (connection, send, recv)
 }
 
-async fn answer(recv: &mut RecvStream) -> Greeting {
+pub(crate) async fn answer(recv: &mut RecvStream) -> Greeting {
     let mut decoder = FrameDecoder::new(GREETING_LIMIT);
     loop {
         let chunk = tokio::time::timeout(PATIENCE, recv.read_chunk(1 << 16)).await.unwrap().unwrap().unwrap();
@@ -52,7 +52,7 @@ async fn close_code(connection: &Connection) -> u64 {
 }
 
 /// Sends a request by hand and reads the whole answer.
-async fn ask(connection: &Connection, request: &[u8]) -> Option<String> {
+pub(crate) async fn ask(connection: &Connection, request: &[u8]) -> Option<String> {
     let (mut send, mut recv) = connection.open_bi().await.ok()?;
     send.write_all(request).await.ok()?;
     let bytes = tokio::time::timeout(PATIENCE, recv.read_to_end(1 << 20)).await.expect("an end").ok()?;
@@ -100,7 +100,14 @@ async fn requests_by_hand_are_bounded_and_checked_one_by_one() {
         format!("POST {path} HTTP/1.1\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
     };
     // The mesh's own routes take nothing that is not theirs.
-    for path in ["/mesh/v1/records", "/mesh/v1/records/fetch", "/mesh/v1/reconcile"] {
+    let routes = [
+        "/mesh/v1/records",
+        "/mesh/v1/records/fetch",
+        "/mesh/v1/reconcile",
+        "/mesh/v1/knocks",
+        "/mesh/v1/knocks/decide",
+    ];
+    for path in routes {
         let answer = ask(&connection, &post(path, "application/octet-stream", "\u{ff}garbage")).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 400"), "{path}: {answer}");
     }
