@@ -2,6 +2,7 @@
 
 import { checkDependencies } from '../check-dependencies.mjs';
 import { checkLayers } from '../check-layers.mjs';
+import { checkSecurityTests } from '../check-security-tests.mjs';
 import { at, which } from '../lib/paths.mjs';
 import { check, part, vitest } from './part.mjs';
 
@@ -13,6 +14,7 @@ async function* checks() {
   yield part('rustfmt', ['cargo', 'fmt', '--all', '--check']);
   yield check('dependency direction', checkLayers);
   yield check('a reason for every dependency', checkDependencies);
+  yield check('a test for every promise', checkSecurityTests);
   const scripts = ['scripts', 'package.json', '.prettierrc.json'];
   yield part('prettier (scripts)', ['npx', 'prettier', '--check', ...scripts]);
   yield part('prettier (interface)', ['npm', 'run', 'format:check'], { cwd: UI });
@@ -25,7 +27,12 @@ async function* checks() {
 }
 
 async function* scripts() {
-  const files = ['lib/lib.test.mjs', 'suites/part.test.mjs', 'engine/engine.test.mjs'].map((f) => at('scripts', f));
+  const files = [
+    'lib/lib.test.mjs',
+    'suites/part.test.mjs',
+    'engine/engine.test.mjs',
+    'check-security-tests.test.mjs',
+  ].map((f) => at('scripts', f));
   yield part('set-up, counting, the engine', ['node', '--test', '--test-reporter=tap', ...files], { count: 'node' });
 }
 
