@@ -150,7 +150,11 @@ impl Mesh {
     }
 
     fn no_route(&self, reason: String) -> ProbeCheck {
-        let relays = self.inner.reach.picture().borrow().relays.clone();
+        let picture = self.inner.reach.picture().borrow().clone();
+        if let Some(fault) = &picture.mdns_fault {
+            return failed(format!("{reason} {fault}"), MULTICAST_FIX, ProbeCause::MulticastMissing);
+        }
+        let relays = &picture.relays;
         match relays.iter().find(|relay| relay.state == RelayState::Failed) {
             Some(relay) if relays.iter().all(|relay| relay.state == RelayState::Failed) => failed(
                 format!("{reason} The relay {} cannot be used either. {}", relay.url, relay.reason),

@@ -3,8 +3,10 @@
 //! - `governance`: removals and who confirmed them, kind, settings, decisions
 //! - `knocks`: knocks that other members answer
 //! - `adversary`: a client that speaks the protocol and lies
+//! - `lookup`: members that find each other by a pkarr relay
 //! - `members`: members that misbehave
 //! - `story`: found, invite, knock, approve, use; deny; restart; a third device; removal
+//! - `nearby`: members and networks on the local network
 //! - `relays`: relays of the network, and settings that change while everything runs
 //! - `requests`: streams, cancel, many at once, dead peers
 //! - `strangers`: what somebody who is no member can do, which is nothing
@@ -16,7 +18,9 @@
 mod adversary;
 mod governance;
 mod knocks;
+mod lookup;
 mod members;
+mod nearby;
 mod relays;
 mod requests;
 mod story;
