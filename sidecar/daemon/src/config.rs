@@ -6,7 +6,7 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use toml_edit::{DocumentMut, Item, value};
 
@@ -51,6 +51,11 @@ impl ConfigFile {
     /// The file at `path`; it need not be there.
     pub(crate) fn at(path: PathBuf) -> Self {
         Self { path }
+    }
+
+    /// The home it lies in.
+    pub(crate) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
     }
 
     /// Reads it. What is wrong with it comes as sentences; a file that is no TOML at all is set aside.

@@ -11,6 +11,12 @@ use serde::de::DeserializeOwned;
 
 use super::units::parse_duration;
 
+mod look;
+mod network;
+
+pub(crate) use self::look::{ActivityArgs, DoctorArgs};
+pub(crate) use self::network::NetworkAction;
+
 /// Your devices as one private pool of AI: the daemon and its command line.
 #[derive(Debug, Parser)]
 #[command(
@@ -46,16 +52,29 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Show the daemon, the active network, its phase and why.
     Status,
-    /// Found, list, inspect, switch, leave, forget or rename networks.
+    /// Found, list, inspect, switch, govern, leave, forget or rename networks.
     #[command(subcommand)]
     Network(NetworkAction),
     /// Make a link that lets another device find the active network; list or revoke such links.
     #[command(after_help = "Examples:\n  myownmesh invite\n  myownmesh invite --approved --uses 3 --expires 7d\n  \
                             myownmesh invite revoke 7f3a")]
     Invite(InviteArgs),
-    /// Knock at the network an invite leads to, or enter on a pre-approved one.
-    #[command(after_help = "Example:\n  myownmesh join myownllm://join/... --wait 300")]
+    /// Knock at the network an invite leads to or a device nearby announces, or enter on a pre-approved invite.
+    #[command(
+        after_help = "Examples:\n  myownmesh join myownllm://join/... --wait 300\n  myownmesh join --nearby Desk"
+    )]
     Join(JoinArgs),
+    /// List devices that announce themselves on the local network, and what they announce.
+    Nearby,
+    /// List the relays in use and whether they answer.
+    Relays,
+    /// List what flows between this device and each linked member.
+    Connections,
+    /// List what happened: who came, went, decided, lent, borrowed, and what was refused.
+    #[command(after_help = "Examples:\n  myownmesh activity --since 24h\n  \
+                            myownmesh activity --kind security --kind knock\n  \
+                            myownmesh activity --json --limit 1000 > activity.json")]
+    Activity(ActivityArgs),
     /// List knocks that wait for a decision.
     Knocks,
     /// Admit a knocking device, after comparing the codes on both screens.
@@ -91,7 +110,8 @@ pub(crate) enum Command {
     /// Print everything that happens, as it happens.
     Events,
     /// Check step by step what works and what does not, with cause and fix.
-    #[command(after_help = "Examples:\n  myownmesh doctor\n  myownmesh doctor Desk")]
+    #[command(after_help = "Examples:\n  myownmesh doctor\n  myownmesh doctor Desk --masked\n  \
+                            myownmesh doctor myownllm://join/...")]
     Doctor(DoctorArgs),
     /// Ask the daemon to finish and exit.
     Stop,
@@ -125,51 +145,6 @@ pub(crate) struct ServeArgs {
     #[cfg(debug_assertions)]
     #[arg(long, value_name = "N", hide = true)]
     pub(crate) bridge_port: Option<u16>,
-}
-
-/// What `network` does.
-#[derive(Debug, Subcommand)]
-pub(crate) enum NetworkAction {
-    /// Found a network and make it the active one.
-    Create {
-        /// Its name.
-        #[arg(value_parser = NonEmptyStringValueParser::new())]
-        name: String,
-        /// Only owners and managers may admit devices.
-        #[arg(long)]
-        closed: bool,
-    },
-    /// List the saved networks.
-    List,
-    /// Show one network; the active one when no name is given.
-    Show {
-        /// Name or id.
-        #[arg(value_parser = NonEmptyStringValueParser::new())]
-        name: Option<String>,
-    },
-    /// Make a saved network the active one.
-    Use {
-        /// Name or id.
-        #[arg(value_parser = NonEmptyStringValueParser::new())]
-        name: String,
-    },
-    /// Leave the active network; it stays saved.
-    Leave,
-    /// End this device's membership in a network and delete what it kept of it.
-    Forget {
-        /// Name or id.
-        #[arg(value_parser = NonEmptyStringValueParser::new())]
-        name: String,
-    },
-    /// Rename a network for all its members.
-    Rename {
-        /// Name or id now.
-        #[arg(value_parser = NonEmptyStringValueParser::new())]
-        name: String,
-        /// New name.
-        #[arg(value_parser = NonEmptyStringValueParser::new())]
-        new: String,
-    },
 }
 
 /// Flags and actions of `invite`.
@@ -215,8 +190,11 @@ pub(crate) enum InviteAction {
 #[derive(Debug, Args)]
 pub(crate) struct JoinArgs {
     /// The link, `myownllm://join/...`.
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) invite: String,
+    #[arg(required_unless_present = "nearby", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) invite: Option<String>,
+    /// Knock at the network that this device nearby announces: its id, a unique prefix of it, or its name.
+    #[arg(long, value_name = "DEVICE", conflicts_with = "invite", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) nearby: Option<String>,
     /// Follow the knock to its end, for at most this many seconds.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) wait: Option<u32>,
@@ -383,14 +361,6 @@ pub(crate) enum ConversationAction {
     },
 }
 
-/// Arguments of `doctor`.
-#[derive(Debug, Args)]
-pub(crate) struct DoctorArgs {
-    /// Member to check the way to; this device when not given.
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) device: Option<String>,
-}
-
 const ROLES: [&str; 3] = ["owner", "manager", "member"];
 
 /// A parser for one of `words`, which are the names the contract gives the values of `T`.
@@ -456,7 +426,12 @@ mod tests {
                      device remove D\ndevice role D manager\ndevice name D\naccepting\naccepting limited\nengines\n\
                      engine add http://x --kind llama-server --key-stdin\nengine remove e\nengine test e\nmodels\n\
                      chat hi --via local --model m --system s --max-tokens 5 --temperature 0.5 --conversation c\n\
-                     events\ndoctor\ndoctor D\nstop\nconversation list\nconversation show c";
+                     events\ndoctor\ndoctor D --masked\nstop\nconversation list\nconversation show c\n\
+                     network settings\nnetwork settings Home --relay https://a --relay https://b --lookup off\n\
+                     network settings --no-relays --mdns off --announce on --air-gapped off\n\
+                     network kind closed\nnetwork kind open Home\nnetwork decisions\nnetwork decisions Home\n\
+                     nearby\njoin --nearby D --wait 5\nrelays\nconnections\nactivity\n\
+                     activity --kind knock --kind security --device D --search T --since 24h --limit 5 --before 9";
         for line in lines.lines() {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
         }
@@ -479,6 +454,13 @@ mod tests {
             "chat hi --temperature NaN",
             "chat hi --max-tokens 0",
             "prompt list",
+            "join myownllm://join/x --nearby D",
+            "network settings --relay https://a --no-relays",
+            "network settings --mdns maybe",
+            "network kind ajar",
+            "activity --kind gossip",
+            "activity --limit 1001",
+            "activity --since yesterday",
             "",
         ];
         for line in lines {

@@ -2,13 +2,37 @@
 
 use myownmesh_control::api::ControlApiClient;
 use myownmesh_control::error::ErrorCode;
-use myownmesh_control::types::{Accepting, DeviceState, DeviceSummary, EngineState, PathKind, Role};
+use myownmesh_control::types::{Accepting, DeviceState, DeviceSummary, EngineState, PathKind, Removal, Role};
+use serde::Serialize;
 use serde_json::json;
 
 use super::Context;
 use super::args::{AcceptingArgs, DeviceAction};
 use super::output::{Failure, Output, Style, Table, printable};
 use super::units::{now, relative};
+
+/// A device as it was, and who has heard that it was removed.
+#[derive(Serialize)]
+struct Removed {
+    #[serde(flatten)]
+    device: DeviceSummary,
+    acknowledged: Vec<String>,
+    waiting: Vec<String>,
+}
+
+impl Removed {
+    fn sentence(&self) -> String {
+        let mut text = format!("{} was removed.", self.device.name);
+        if !self.acknowledged.is_empty() {
+            text.push_str(&format!(" Cut off by: {}.", self.acknowledged.join(", ")));
+        }
+        if !self.waiting.is_empty() {
+            let names = self.waiting.join(", ");
+            text.push_str(&format!(" Not reached yet: {names}; they cut it off as soon as they are met again."));
+        }
+        printable(&text)
+    }
+}
 
 /// Lists the members of the active network.
 pub(super) async fn list(context: &Context) -> Result<(), Failure> {
@@ -23,8 +47,8 @@ pub(super) async fn run(action: DeviceAction, context: &Context) -> Result<(), F
         DeviceAction::Show { device } => client.device_show(device).await?,
         DeviceAction::Remove { device } => {
             let device = client.device_show(device).await?;
-            client.device_remove(device.device_id.clone()).await?;
-            return context.out.document(&device, |_, device| format!("{} was removed.", printable(&device.name)));
+            let Removal { acknowledged, waiting, .. } = client.device_remove(device.device_id.clone()).await?;
+            return context.out.document(&Removed { device, acknowledged, waiting }, |_, removed| removed.sentence());
         }
         DeviceAction::Role { device, role } => client.device_role(device, role).await?,
         DeviceAction::Name { name } => client.device_name(name).await?,
@@ -121,7 +145,8 @@ pub(super) fn role_word(role: Role) -> &'static str {
     }
 }
 
-fn path_word(path: PathKind) -> &'static str {
+/// The name of a path.
+pub(super) fn path_word(path: PathKind) -> &'static str {
     match path {
         PathKind::Direct => "direct",
         PathKind::Relay => "relay",

@@ -2,6 +2,7 @@
 
 use myownmesh_control::api::ControlApiClient;
 use myownmesh_control::types::DoctorReport;
+use serde_json::json;
 
 use super::Context;
 use super::args::DoctorArgs;
@@ -9,7 +10,11 @@ use super::output::{Failure, Output, Style, paint, printable};
 
 /// Runs the checks and prints them. A failed check is an answer, so the command itself succeeds.
 pub(super) async fn run(args: DoctorArgs, context: &Context) -> Result<(), Failure> {
-    let report = context.connect().await?.doctor(args.device).await?;
+    let report = context.connect().await?.doctor(args.target).await?;
+    if args.masked {
+        let masked = json!({ "report": report.report });
+        return context.out.document(&masked, |_, _| printable(&report.report));
+    }
     context.out.document(&report, describe)
 }
 

@@ -1,4 +1,4 @@
-//! `join`: knocks, shows the code, and with `--wait` follows the knock to its end.
+//! `join`: knocks by an invite or at a device nearby, shows the code, and with `--wait` follows the knock to its end.
 
 use std::ops::ControlFlow;
 use std::pin::pin;
@@ -17,10 +17,13 @@ use super::stream::follow;
 /// How long the daemon may take to say that it knocked, or why not, before a join without `--wait` gives up.
 const KNOCK_LIMIT: Duration = Duration::from_secs(60);
 
-/// Joins by an invite. Programs get one line per milestone: `knocking`, then `joined` or an error.
+/// Joins a network. Programs get one line per milestone: `knocking`, then `joined` or an error.
 pub(super) async fn run(args: JoinArgs, context: &Context) -> Result<(), Failure> {
     let client = context.connect().await?;
-    let id = client.join_start(args.invite).await?;
+    let id = match (args.nearby, args.invite) {
+        (Some(device), _) => client.nearby_join(device).await?,
+        (None, invite) => client.join_start(invite.unwrap_or_default()).await?,
+    };
     let out = context.out;
     let to_the_end = args.wait.is_some();
     let limit = args.wait.map_or(KNOCK_LIMIT, |seconds| Duration::from_secs(seconds.into()));
@@ -76,7 +79,8 @@ fn show(out: Output, item: &JoinItem, to_the_end: bool) -> Result<Step, Failure>
     match &item.event {
         JoinEvent::Finding { network } => out.aside(&format!("Looking for {} ...", printable(network))),
         JoinEvent::Connected { device_name } => out.aside(&format!("Found {}.", printable(device_name))),
-        JoinEvent::Knocking { code, .. } => {
+        JoinEvent::Knocking { code, invite, .. } => {
+            invite.iter().for_each(|problem| out.aside(&printable(problem)));
             if !out.is_json() {
                 let code = paint(out.colour(), Style::Strong, &printable(code));
                 out.line(&format!("Knocking. Your code is {code}: it must be the same on the other screen."))?;

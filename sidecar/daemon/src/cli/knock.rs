@@ -60,7 +60,10 @@ fn table(out: Output, knocks: &[Knock]) -> String {
     }
     let mut table = Table::new(&["ID", "DEVICE", "SYSTEM", "CODE", "CAME", "EXPIRES", ""]);
     for knock in knocks {
-        let warning = knock.resembles.as_ref().map(|name| format!("its name resembles {name}")).unwrap_or_default();
+        let via = knock.via.as_ref().map(|name| format!("at {name}"));
+        let warning = knock.resembles.as_ref().map(|name| format!("its name resembles {name}"));
+        let style = if warning.is_some() { Style::Bad } else { Style::Quiet };
+        let note: Vec<String> = warning.into_iter().chain(via).collect();
         table.styled([
             (knock.id.clone(), Style::Plain),
             (knock.device_name.clone(), Style::Strong),
@@ -68,7 +71,7 @@ fn table(out: Output, knocks: &[Knock]) -> String {
             (knock.code.clone(), Style::Strong),
             (relative(knock.at, now()), Style::Plain),
             (relative(knock.expires_at, now()), Style::Plain),
-            (warning, Style::Bad),
+            (note.join(", "), style),
         ]);
     }
     table.render(out.colour())

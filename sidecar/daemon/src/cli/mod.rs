@@ -4,6 +4,7 @@
 //! document, or one per line for commands that stream. Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no
 //! daemon runs for this home.
 
+mod activity;
 mod args;
 mod chat;
 mod conversation;
@@ -15,6 +16,7 @@ mod invite;
 mod join;
 mod knock;
 mod model;
+mod nearby;
 mod network;
 mod output;
 mod serve;
@@ -87,6 +89,10 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Network(action) => network::run(action, context).await,
         Command::Invite(args) => invite::run(args, context).await,
         Command::Join(args) => join::run(args, context).await,
+        Command::Nearby => nearby::devices(context).await,
+        Command::Relays => nearby::relays(context).await,
+        Command::Connections => nearby::connections(context).await,
+        Command::Activity(args) => activity::list(args, context).await,
         Command::Knocks => knock::list(context).await,
         Command::Approve(args) => knock::approve(args, context).await,
         Command::Deny(args) => knock::deny(args, context).await,

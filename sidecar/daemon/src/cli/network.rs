@@ -1,7 +1,7 @@
 //! `network ...`
 
 use myownmesh_control::api::ControlApiClient;
-use myownmesh_control::types::{Network, NetworkKind};
+use myownmesh_control::types::{Decision, Network, NetworkKind};
 
 use super::Context;
 use super::args::NetworkAction;
@@ -34,6 +34,21 @@ pub(super) async fn run(action: NetworkAction, context: &Context) -> Result<(), 
             Network { active: false, ..network }
         }
         NetworkAction::Rename { name, new } => client.network_rename(name, new).await?,
+        NetworkAction::Kind { kind, name } => {
+            let name = client.network_show(name).await?.id;
+            client.network_kind(name, kind).await?
+        }
+        NetworkAction::Settings { name, changes } => {
+            let mut network = client.network_show(name).await?;
+            if let Some(patch) = changes.patch() {
+                network = client.network_settings(network.id, patch).await?;
+            }
+            return context.out.document(&network, settings);
+        }
+        NetworkAction::Decisions { name } => {
+            let decisions = client.decision_list(name).await?;
+            return context.out.document(&decisions[..], decided);
+        }
     };
     context.out.document(&network, describe)
 }
@@ -64,8 +79,9 @@ fn describe(_: Output, network: &Network) -> String {
         NetworkKind::Closed => "owners and managers admit devices",
     };
     let members = if network.members == 1 { "1 member".to_owned() } else { format!("{} members", network.members) };
+    let ended = network.ended.as_ref().map_or_else(String::new, |ended| format!("{}\n\n", printable(ended)));
     format!(
-        "{}{}\n\nRole     {}\nKind     {}: {admits}\nMembers  {members}\nFounded  {}\nId       {}",
+        "{}{}\n\n{ended}Role     {}\nKind     {}: {admits}\nMembers  {members}\nFounded  {}\nId       {}",
         printable(&network.name),
         if network.active { " (active)" } else { "" },
         role(network),
@@ -73,6 +89,46 @@ fn describe(_: Output, network: &Network) -> String {
         relative(network.founded_at, now()),
         network.id,
     )
+}
+
+fn settings(_: Output, network: &Network) -> String {
+    let settings = &network.settings;
+    let relays = if settings.relays.is_empty() { "none".to_owned() } else { printable(&settings.relays.join(", ")) };
+    let overruled = if settings.air_gapped { " (not used: air-gapped)" } else { "" };
+    let on = |on| if on { "on" } else { "off" };
+    format!(
+        "{}\n\nRelays      {relays}{overruled}\nLookup      {}{overruled}\nNearby      {}: members find each other by \
+         multicast DNS\nAnnounced   {}: devices nearby see its name and can knock\nAir-gapped  {}: nothing beyond the \
+         local network is contacted",
+        printable(&network.name),
+        settings.lookup.as_deref().map_or_else(|| "off".to_owned(), printable),
+        on(settings.mdns),
+        on(settings.announce),
+        on(settings.air_gapped),
+    )
+}
+
+fn decided(out: Output, decisions: &[Decision]) -> String {
+    let mut table = Table::new(&["WHEN", "BY", "WHAT", ""]);
+    for decision in decisions {
+        let note = match &decision.why_not {
+            Some(reason) => (format!("Does not count: {reason}"), Style::Bad),
+            None if !decision.waiting.is_empty() => {
+                (format!("Not yet heard by {}.", decision.waiting.join(", ")), Style::Waiting)
+            }
+            None if !decision.acknowledged.is_empty() => {
+                (format!("Confirmed by {}.", decision.acknowledged.join(", ")), Style::Quiet)
+            }
+            None => (String::new(), Style::Plain),
+        };
+        table.styled([
+            (relative(decision.at, now()), Style::Quiet),
+            (decision.author.clone(), Style::Strong),
+            (decision.text.clone(), Style::Plain),
+            note,
+        ]);
+    }
+    table.render(out.colour())
 }
 
 fn role(network: &Network) -> &'static str {

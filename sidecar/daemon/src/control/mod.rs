@@ -8,7 +8,7 @@ mod conversations;
 mod devices;
 mod follow;
 mod governance;
-mod invites;
+pub(crate) mod invites;
 mod nearby;
 mod networks;
 pub(crate) mod socket;
