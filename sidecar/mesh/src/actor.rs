@@ -51,6 +51,7 @@ use crate::proto::knock::{Admission, Board, Bundle, Decide, PendingKnock, Verdic
 use crate::proto::name::{DeviceName, NetworkName};
 use crate::proto::reconcile::{RecordSet, Refused};
 use crate::proto::record::{Admit, NetworkKind, Record, Role, Via};
+use crate::proto::spread::{self, Spread};
 use crate::roster::Roster;
 use crate::store::Store;
 
@@ -241,6 +242,11 @@ pub(crate) enum Command {
         network: NetworkId,
         reply: Reply<Arc<RecordSet>>,
     },
+    /// A push or a comparison of records is over.
+    Spread {
+        network: NetworkId,
+        event: spread::Event,
+    },
     /// Which of these a reconciliation should fetch.
     Wanted {
         network: NetworkId,
@@ -276,6 +282,7 @@ struct Actor {
     refused: Refused,
     /// Where devices are of whose admission this one has not heard yet.
     hearsay: BTreeMap<DeviceId, Places>,
+    spread: Spread,
     /// Devices being cut off; each token is cancelled once that is done.
     cuts: Vec<CancellationToken>,
     card: Option<CardPush>,
@@ -302,6 +309,7 @@ impl Actor {
     async fn run(mut self) {
         let stop = self.stop.clone();
         loop {
+            let due = self.spread.deadline();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -309,6 +317,10 @@ impl Actor {
                 Ok(()) = self.table_watch.changed() => self.links_changed(),
                 Ok(()) = self.waiting.changed() => {}
                 Ok(()) = self.reach_watch.changed() => {}
+                () = crate::clock::sleep_until(due.unwrap_or_default()), if due.is_some() => {
+                    self.spread(spread::Event::Tick);
+                    continue;
+                }
                 Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => {
                     if let Err(error) = done && error.is_panic() {
                         tracing::error!(%error, "a task of the mesh failed");
@@ -433,6 +445,8 @@ impl Actor {
                 self.publish_then(reply, done);
             }
             Command::RecordSet { network, reply } => answer(reply, self.ledger_of(network).map(|it| it.set().clone())),
+            Command::Spread { network, event } if self.ledger_of(network).is_ok() => self.spread(event),
+            Command::Spread { .. } => {}
             Command::Wanted { network, ids, reply } => answer(reply, self.wanted(network, ids)),
         }
     }

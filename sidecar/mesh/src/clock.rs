@@ -9,3 +9,9 @@ pub(crate) fn now_ms() -> Millis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
 }
+
+/// Waits until the system clock reads `at`, or about that: it may be set while this waits.
+pub(crate) async fn sleep_until(at: Millis) {
+    let left = u64::try_from(at.saturating_sub(now_ms())).unwrap_or(0);
+    tokio::time::sleep(std::time::Duration::from_millis(left)).await;
+}

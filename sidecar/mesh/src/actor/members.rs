@@ -99,7 +99,8 @@ impl Actor {
         if added.iter().any(|record| matches!(record.body(), Body::Remove(_))) {
             self.ask_all_to_confirm();
         }
-        self.push_records(network, &bytes, from);
+        let urgent = added.iter().any(|record| record.body().takes_power());
+        self.push_records(network, &bytes, from, urgent);
     }
 
     /// Remembers where devices are that are no members yet as far as this device has heard: their places can arrive

@@ -22,6 +22,7 @@ use crate::proto::ids::{DeviceId, NetworkId};
 use crate::proto::knock::{Admission, PeerAddress};
 use crate::proto::name::NetworkName;
 use crate::proto::record::{Body, DeviceInfo, Genesis, NetworkKind, Record, Rename};
+use crate::proto::spread::Spread;
 use crate::proto::welcome::{PROTOCOL, Welcome};
 use crate::store::SavedPeer;
 
@@ -208,6 +209,7 @@ impl Actor {
         self.met.clear();
         self.hearsay.clear();
         self.refused.clear();
+        self.spread = Spread::new(self.me);
         self.publish_roster();
     }
 

@@ -19,6 +19,7 @@ use crate::proto::ids::{DeviceId, NetworkId, RecordId};
 use crate::proto::knock::PeerAddress;
 use crate::proto::reconcile;
 use crate::proto::record::{Record, RecordError};
+use crate::proto::spread::{Effect, Event};
 
 impl Actor {
     /// Compares the links with what they were: tells about changes, and brings newly linked members up to date.
@@ -40,6 +41,12 @@ impl Actor {
             {
                 self.tell(MeshEvent::Device { device_id: *device, name, state: view.state.clone() });
             }
+        }
+        // Also those that were removed, and have no entry any more.
+        let linked = |device: &DeviceId| table.get(device).and_then(|view| view.link.as_ref());
+        let lost: Vec<DeviceId> = self.spread.linked().filter(|device| linked(device).is_none()).collect();
+        for device in lost {
+            self.spread(Event::LinkDown(device));
         }
     }
 
@@ -67,10 +74,31 @@ impl Actor {
         }
         self.tell_places(link.clone());
         self.ask_to_confirm(link);
-        // One side is enough; both would only do the same work twice.
-        if self.me < device {
-            self.tasks.spawn(reconcile_with(link.clone(), self.inbox.clone()));
+        self.spread(Event::LinkUp(device));
+    }
+
+    /// Lets `event` have its effects, other than pushes: those come from [`Actor::push_records`] alone.
+    pub(super) fn spread(&mut self, event: Event) {
+        for effect in self.spread.handle(event, now_ms(), &mut rand::rng()) {
+            if let Effect::Reconcile { with } = effect {
+                self.reconcile(with);
+            }
         }
+    }
+
+    fn reconcile(&mut self, with: DeviceId) {
+        let Ok(network) = self.ledger().map(crate::ledger::Ledger::network) else { return };
+        let link = self.table.get(&with).and_then(|view| view.link.clone());
+        let (link, inbox) = (link.filter(|link| link.network == network), self.inbox.clone());
+        self.tasks.spawn(async move {
+            let ok = match link {
+                Some(link) => reconcile_with(&link, &inbox).await,
+                None => false,
+            };
+            let event = Event::ReconcileEnded { with, ok };
+            // A mesh that is stopping compares nothing any more.
+            let _ = inbox.send(Command::Spread { network, event }).await;
+        });
     }
 
     /// Tells a newly linked member where the others are: while it was away they may have come or moved.
@@ -102,19 +130,31 @@ impl Actor {
         self.met.get(&device).is_some_and(|met| !met.places.is_empty())
     }
 
-    /// Sends new records to every linked member but the one they came from.
-    pub(super) fn push_records(&mut self, network: NetworkId, push: &Bytes, from: Option<DeviceId>) {
-        let table = self.table_watch.borrow().clone();
-        for (device, view) in table.iter().filter(|(device, _)| from != Some(**device)) {
-            let Some(link) = view.link.clone().filter(|link| link.network == network) else { continue };
-            let (push, inbox, device) = (push.clone(), self.inbox.clone(), *device);
-            self.tasks.spawn(async move {
-                if let Err(error) = sync::post(&link, RECORDS, push).await {
-                    tracing::debug!(device = %device.short(), %error, "records could not be pushed; reconciling");
-                    reconcile_with(link, inbox).await;
-                }
-            });
+    /// Sends the records that were just added on their way.
+    pub(super) fn push_records(&mut self, network: NetworkId, push: &Bytes, from: Option<DeviceId>, urgent: bool) {
+        // A link that came up a moment ago gets them as well.
+        if self.table_watch.has_changed().unwrap_or(false) {
+            self.links_changed();
         }
+        for effect in self.spread.handle(Event::Added { from, urgent }, now_ms(), &mut rand::rng()) {
+            match effect {
+                Effect::Push { to } => to.into_iter().for_each(|device| self.push_to(network, device, push.clone())),
+                Effect::Reconcile { with } => self.reconcile(with),
+            }
+        }
+    }
+
+    fn push_to(&mut self, network: NetworkId, device: DeviceId, push: Bytes) {
+        // The newest state: a link may have come or gone since it was last looked at.
+        let link = self.table_watch.borrow().get(&device).and_then(|view| view.link.clone());
+        let Some(link) = link.filter(|link| link.network == network) else { return };
+        let inbox = self.inbox.clone();
+        self.tasks.spawn(async move {
+            if let Err(error) = sync::post(&link, RECORDS, push).await {
+                tracing::debug!(device = %device.short(), %error, "records could not be pushed");
+                let _ = inbox.send(Command::Spread { network, event: Event::PushFailed(device) }).await;
+            }
+        });
     }
 
     /// Takes in records that a member sent.
@@ -252,9 +292,17 @@ async fn push_card(link: Arc<Link>, card: Bytes) {
     }
 }
 
-async fn reconcile_with(link: Arc<Link>, inbox: mpsc::Sender<Command>) {
-    match sync::reconcile(&link, &inbox).await {
-        Ok(rounds) => tracing::debug!(device = %link.device.short(), rounds, "records are equal"),
-        Err(error) => tracing::debug!(device = %link.device.short(), %error, "reconciliation ended early"),
+/// Whether it came to its end.
+async fn reconcile_with(link: &Arc<Link>, inbox: &mpsc::Sender<Command>) -> bool {
+    let device = link.device.short();
+    match sync::reconcile(link, inbox).await {
+        Ok(sync::Compared { rounds, bytes, gave, took }) => {
+            tracing::debug!(device, rounds, bytes, gave, took, "records compared");
+            true
+        }
+        Err(error) => {
+            tracing::debug!(device, %error, "reconciliation ended early");
+            false
+        }
     }
 }

@@ -26,6 +26,7 @@ use crate::proto::hlc::Clock;
 use crate::proto::ids::{DeviceId, NetworkId};
 use crate::proto::name::DeviceName;
 use crate::proto::reconcile::Refused;
+use crate::proto::spread::Spread;
 use crate::roster::Roster;
 use crate::store::Store;
 
@@ -104,6 +105,7 @@ pub(crate) async fn start(config: MeshConfig) -> Result<Inner, MeshError> {
         met: BTreeMap::new(),
         refused: Refused::default(),
         hearsay: BTreeMap::new(),
+        spread: Spread::new(me),
         cuts: Vec::new(),
         card: None,
         table: Arc::default(),

@@ -125,22 +125,39 @@ async fn post_as(
     tokio::time::timeout(EXCHANGE_TIMEOUT, exchange).await.map_err(|_| SyncError::TimedOut)?
 }
 
-/// Finds out what either side lacks and exchanges it. Returns how many rounds it took.
-pub(crate) async fn reconcile(link: &Arc<Link>, mesh: &mpsc::Sender<Command>) -> Result<usize, SyncError> {
+/// What a reconciliation took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Compared {
+    /// Questions and answers.
+    pub(crate) rounds: usize,
+    /// Bytes of both, records aside.
+    pub(crate) bytes: usize,
+    /// Records that the other side lacked.
+    pub(crate) gave: usize,
+    /// Records that this side lacked.
+    pub(crate) took: usize,
+}
+
+/// Finds out what either side lacks and exchanges it.
+pub(crate) async fn reconcile(link: &Arc<Link>, mesh: &mpsc::Sender<Command>) -> Result<Compared, SyncError> {
     let network = link.network;
+    let (mut bytes, mut gave, mut took) = (0, 0, 0);
     // A message stands for itself; what changes meanwhile is found the next time.
     let set = ask(mesh, |reply| Command::RecordSet { network, reply }).await?;
     let broken = |error: ReconcileError| SyncError::Answer(error.to_string());
     let (mut initiator, first) = Initiator::start(&set).map_err(broken)?;
     let mut next = Some(first);
     while let Some(message) = next {
+        bytes += message.len();
         let answer = post(link, RECONCILE, Bytes::from(message)).await?;
+        bytes += answer.len();
         let step = initiator.step(&set, &answer).map_err(broken)?;
+        (gave, took) = (gave + step.have.len(), took + step.need.len());
         give(link, mesh, step.have).await?;
         take(link, mesh, step.need).await?;
         next = step.next;
     }
-    Ok(initiator.rounds())
+    Ok(Compared { rounds: initiator.rounds(), bytes, gave, took })
 }
 
 /// Sends the records that the other side lacks.

@@ -16,6 +16,7 @@ pub mod name;
 pub mod reconcile;
 pub mod record;
 pub mod settings;
+pub mod spread;
 pub mod welcome;
 
 /// Milliseconds since the Unix epoch.

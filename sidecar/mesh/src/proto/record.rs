@@ -251,6 +251,11 @@ impl Body {
         }
     }
 
+    /// Whether it may take power from a device: what must not wait.
+    pub fn takes_power(&self) -> bool {
+        matches!(self, Self::Remove(_) | Self::Role(_) | Self::Leave | Self::RevokeInvite(_) | Self::Policy(_))
+    }
+
     fn encode(&self) -> Vec<u8> {
         match self {
             Self::Genesis(body) => encode(body),
