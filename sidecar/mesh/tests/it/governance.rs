@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use myownmesh_mesh::{
-    DecisionKind, DeviceId, ErrorKind, MeshEvent, NetworkId, NetworkKind, NetworkName, Removal, Role, SettingsPatch,
+    DecisionKind, DeviceId, ErrorKind, MeshEvent, NetworkId, NetworkInfo, NetworkKind, NetworkName, Removal, Role,
+    SettingsPatch,
 };
 use tokio::sync::broadcast::Receiver;
 
@@ -137,7 +138,9 @@ async fn decisions_of_a_saved_network_are_told_while_another_is_active() {
     let network = host.mesh.snapshot().active.unwrap();
     host.mesh.set_role(guest.id(), Role::Manager).await.unwrap();
     host.mesh.rename_network(network, NetworkName::parse("House").unwrap()).await.unwrap();
-    guest.until(|picture| picture.networks[0].name.as_str() == "House").await;
+    // The two are pushed side by side: either can come first.
+    let both = |info: &NetworkInfo| info.name.as_str() == "House" && info.role == Some(Role::Manager);
+    guest.until(|picture| both(&picture.networks[0])).await;
     guest.found("Office").await;
     let kinds: Vec<String> = guest
         .mesh
