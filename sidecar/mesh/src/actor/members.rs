@@ -263,7 +263,7 @@ impl Actor {
             name: membership.name.clone(),
             inviter: self.me,
             addresses: places.addresses().to_vec(),
-            relays: places.relay().map(str::to_owned).into_iter().collect(),
+            relays: self.invited_relays(&places),
             expires_at,
             id: secret.map_or_else(|| InviteId::from_bytes(rand::random()), |secret| secret.id()),
             secret,
@@ -283,6 +283,18 @@ impl Actor {
         self.store.save_invite(&invite, now)?;
         let membership = self.ledger()?.membership();
         Ok(invite_info(SavedInvite { invite, created_at: now, revoked: false }, membership))
+    }
+
+    /// The relay that this device is connected to, then those it may be connected to when somebody comes: one that was
+    /// set a moment ago is not connected yet.
+    fn invited_relays(&self, places: &Places) -> Vec<String> {
+        let mut relays: Vec<String> = places.relay().map(str::to_owned).into_iter().collect();
+        for relay in self.reach.ways().relays.iter().map(ToString::to_string) {
+            if !relays.contains(&relay) {
+                relays.push(relay);
+            }
+        }
+        relays
     }
 
     pub(super) fn invites(&self) -> Result<Vec<InviteInfo>, MeshError> {

@@ -13,9 +13,7 @@ use tokio::time::Instant;
 
 use super::{JoinProgress, Mesh};
 use crate::actor::Command;
-use crate::api::{
-    ConnectionInfo, LinkState, PathKind, ProbeCause, ProbeCheck, ProbeReport, RelayState,
-};
+use crate::api::{ConnectionInfo, LinkState, PathKind, ProbeCause, ProbeCheck, ProbeReport, RelayState};
 use crate::clock::now_ms;
 use crate::error::MeshError;
 use crate::net::close::CloseCode;
@@ -42,7 +40,8 @@ const CLOCK_TOLERANCE_MS: u64 = 60_000;
 
 /// No version of the knock protocol.
 const NO_PROTOCOL: u16 = 0;
-const CHECK_UDP: &str = "Check that it is on and runs the app, and that firewalls let UDP pass between the two devices.";
+const CHECK_UDP: &str =
+    "Check that it is on and runs the app, and that firewalls let UDP pass between the two devices.";
 
 impl Mesh {
     /// What flows between this device and each linked member, now.
@@ -56,7 +55,8 @@ impl Mesh {
     /// Knocks at the network that a nearby device announces. The steps end with `Joined` or `Failed`.
     pub async fn join_nearby(&self, device: DeviceId) -> Result<JoinProgress, MeshError> {
         let found = self.inner.reach.nearby();
-        let gone = || MeshError::Unreachable("That device is not seen on the local network any more. Look again.".into());
+        let gone =
+            || MeshError::Unreachable("That device is not seen on the local network any more. Look again.".into());
         let seen = found.get(&device).ok_or_else(gone)?;
         let announced = seen.announcement.as_ref().and_then(|announcement| announcement.network.clone());
         let (network, name) = announced.ok_or_else(|| {
@@ -247,7 +247,9 @@ impl Mesh {
         };
         match answer {
             Some(HostFrame::Denied { kind: DenyKind::Version, .. }) => passed("The network is active there: knock."),
-            Some(HostFrame::Denied { kind: DenyKind::WrongNetwork, .. }) => elsewhere("Another network is active there."),
+            Some(HostFrame::Denied { kind: DenyKind::WrongNetwork, .. }) => {
+                elsewhere("Another network is active there.")
+            }
             Some(HostFrame::Busy { retry_after_ms }) => {
                 let fix = format!("Wait {} s, then knock.", retry_after_ms.div_ceil(1_000));
                 failed("It takes no more knocks of this device for now.", &fix, ProbeCause::NotAdmitted)

@@ -166,7 +166,11 @@ fn settle<T>(connection: &Connection, outcome: Result<Result<T, WireError>, Elap
         Ok(Err(WireError::Lost(error))) => Err(refusal_of(&error)),
         Ok(Err(error)) => {
             CloseCode::Protocol.close(connection);
-            Err(WelcomeError { reason: format!("It does not speak our protocol: {error}."), refused: false, cause: None })
+            Err(WelcomeError {
+                reason: format!("It does not speak our protocol: {error}."),
+                refused: false,
+                cause: None,
+            })
         }
         Err(_) => {
             CloseCode::TooSlow.close(connection);
@@ -235,7 +239,11 @@ impl Link {
         let (theirs, mut control) = settle(&connection, outcome)?;
         let Greeting::Welcome(welcome) = theirs else {
             CloseCode::Protocol.close(&connection);
-            return Err(WelcomeError { reason: "It refused the connection that it made.".to_owned(), refused: true, cause: None });
+            return Err(WelcomeError {
+                reason: "It refused the connection that it made.".to_owned(),
+                refused: true,
+                cause: None,
+            });
         };
         if let Some((refusal, code)) = ours.objection(&welcome) {
             if refusal == Refusal::OtherNetwork {

@@ -22,8 +22,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use self::dial::{Attempt, backoff};
 pub(crate) use self::dial::connect;
+use self::dial::{Attempt, backoff};
 use self::wake::Wake;
 use super::close::CloseCode;
 use super::endpoint;
@@ -534,10 +534,12 @@ impl Actor {
         self.tasks.spawn(async move {
             let id = link.id();
             // A full inbox makes the actor look again anyway, and places are told again at the next connect.
-            let tell = move |news| drop(inbox.try_send(match news {
-                News::Retired => Command::LookAgain,
-                News::Moved(places) => Command::Told(device, places),
-            }));
+            let tell = move |news| {
+                drop(inbox.try_send(match news {
+                    News::Retired => Command::LookAgain,
+                    News::Moved(places) => Command::Told(device, places),
+                }))
+            };
             let reason = link.run(control, gate, own, tell).await;
             Outcome::Ended(device, id, reason)
         });
@@ -624,7 +626,10 @@ impl Actor {
             .iter()
             .map(|(device, peer)| {
                 let link = current(&peer.links).cloned();
-                (*device, LinkView { state: peer.state.clone(), link, connections: peer.links.len(), cause: peer.cause })
+                (
+                    *device,
+                    LinkView { state: peer.state.clone(), link, connections: peer.links.len(), cause: peer.cause },
+                )
             })
             .collect();
         self.table.send_if_modified(|published| {

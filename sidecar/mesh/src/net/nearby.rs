@@ -333,9 +333,9 @@ fn running_for(running: Option<&Running>) -> Duration {
 /// Why multicast cannot work here: without a route the packets go nowhere, and nobody says so. Sends nothing.
 fn multicast_fault() -> Option<String> {
     let looked = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| socket.connect(GROUP));
-    looked.err().map(|_| {
-        "There is no multicast route here, so devices on the local network cannot be found.".to_owned()
-    })
+    looked
+        .err()
+        .map(|_| "There is no multicast route here, so devices on the local network cannot be found.".to_owned())
 }
 
 #[cfg(test)]
@@ -389,7 +389,8 @@ mod tests {
     #[test]
     fn what_strangers_claim_is_cleaned_or_left_out() {
         let claim = |name: &str| {
-            let text = Text { name: name.to_owned(), network: Some((NetworkId::from_bytes([7; 32]), "\u{202e}".into())) };
+            let text =
+                Text { name: name.to_owned(), network: Some((NetworkId::from_bytes([7; 32]), "\u{202e}".into())) };
             let bytes = postcard::to_stdvec(&text).expect("encoded");
             UserData::try_from(format!("1{}", BASE64URL_NOPAD.encode(&bytes))).expect("fits")
         };

@@ -296,9 +296,10 @@ impl Actor {
         // Another network begins with a clean cut; within one, links move over.
         let gently = self.applied.as_ref().is_some_and(|old| old.network == now.network) && !settings.air_gapped;
         self.relays.apply(wanted, lookup.clone(), gently).await;
-        let same_lookup = self.applied.as_ref().is_some_and(|old| {
-            old.network == now.network && old.settings.active_lookup() == settings.active_lookup()
-        });
+        let same_lookup = self
+            .applied
+            .as_ref()
+            .is_some_and(|old| old.network == now.network && old.settings.active_lookup() == settings.active_lookup());
         let resolver = if same_lookup { self.ways.borrow().lookup.clone() } else { self.use_lookup(lookup) };
         let local_only = settings.air_gapped;
         self.set_ways(Ways { network: now.network, local_only, lookup: resolver, ..self.relay_ways() });

@@ -209,11 +209,8 @@ impl Relays {
 
     async fn insert(&self, url: &RelayUrl) {
         // Plain http means a relay without certificates, and so without QUIC address discovery.
-        let config = if url.scheme() == "https" {
-            RelayConfig::from(url.clone())
-        } else {
-            RelayConfig::new(url.clone(), None)
-        };
+        let config =
+            if url.scheme() == "https" { RelayConfig::from(url.clone()) } else { RelayConfig::new(url.clone(), None) };
         self.endpoint.insert_relay(url.clone(), Arc::new(config)).await;
     }
 

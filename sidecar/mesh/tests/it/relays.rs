@@ -119,7 +119,10 @@ async fn devices_that_cannot_meet_use_a_relay_until_it_dies_and_when_it_is_back(
     assert_eq!(guest.text(host.id(), "/who").await.unwrap(), "Laptop Member");
     assert_eq!((path(&host, &guest), path(&guest, &host)), (Some(PathKind::Relay), Some(PathKind::Relay)));
     let connection = guest.mesh.connections().await.pop().unwrap();
-    assert_eq!((connection.device_id, connection.path, connection.address), (host.id(), PathKind::Relay, relay.url.clone()));
+    assert_eq!(
+        (connection.device_id, connection.path, connection.address),
+        (host.id(), PathKind::Relay, relay.url.clone())
+    );
     assert!(connection.sent_bytes > 0 && connection.received_bytes > 0);
     let report = guest.mesh.probe(host.id()).await;
     assert_eq!(report.direct.unwrap().cause, Some(ProbeCause::Relayed));

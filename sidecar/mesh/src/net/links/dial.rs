@@ -115,7 +115,9 @@ async fn connect_to(
         Ok(Err(error)) if !matches!(error, ConnectError::Connection { .. } | ConnectError::Connecting { .. }) => {
             Err(WelcomeError { reason: format!("It cannot be dialled: {error}."), refused: false, cause: None })
         }
-        Ok(Err(_)) | Err(_) => Err(WelcomeError { reason: format!("Nobody answers at {tried}."), refused: false, cause: None }),
+        Ok(Err(_)) | Err(_) => {
+            Err(WelcomeError { reason: format!("Nobody answers at {tried}."), refused: false, cause: None })
+        }
     }
 }
 
