@@ -49,8 +49,7 @@ fn main() -> std::process::ExitCode {
     if let Some(why) = &missing {
         eprintln!("skipped: {why}, so nothing is tested over emulated links here.");
     }
-    let trials = trials().into_iter().map(|trial| trial.with_ignored_flag(ignored));
-    let trials = trials.chain(waiting().into_iter().map(|trial| trial.with_ignored_flag(true))).collect();
+    let trials = trials().into_iter().map(|trial| trial.with_ignored_flag(ignored)).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -73,6 +72,9 @@ macro_rules! tests {
 fn trials() -> Vec<libtest_mimic::Trial> {
     tests! {
         heal:
+            a_frozen_device_shows_as_away_and_comes_back
+            a_killed_device_shows_as_away
+            a_new_address_is_followed
             a_short_cut_heals_by_itself
             an_answer_streams_over_a_bad_link;
         members:
@@ -81,24 +83,13 @@ fn trials() -> Vec<libtest_mimic::Trial> {
             a_removal_bites_on_every_member_within_a_second
             a_partition_heals_to_one_truth
             a_device_that_was_away_for_long_ends_equal;
-        switching:
-            a_hundred_switches_leave_nothing_behind;
-    }
-}
-
-/// Tests of what is still being built; they count as ignored.
-#[cfg(target_os = "linux")]
-fn waiting() -> Vec<libtest_mimic::Trial> {
-    tests! {
-        heal:
-            a_frozen_device_shows_as_away_and_comes_back
-            a_killed_device_shows_as_away
-            a_new_address_is_followed;
         nearby:
             an_announced_network_is_joined_without_an_invite
             members_find_each_other_at_new_addresses;
         paths:
             a_relay_carries_until_there_is_a_straight_path
             a_relay_of_the_network_is_used_by_its_members;
+        switching:
+            a_hundred_switches_leave_nothing_behind;
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use jsonrpsee::core::client::Subscription;
 use myownmesh_control::api::ControlApiClient;
 use myownmesh_control::client::ControlClient;
+use myownmesh_control::home::Home;
 use myownmesh_control::types::{AnswerEvent, ChatRequest, DeviceState, DeviceSummary, Event, EventItem, PathKind};
 
 use serde_json::{Value, json};
@@ -23,6 +24,12 @@ pub(crate) async fn trio(net: &Net) -> [Daemon; 3] {
     story::online(&lap, &pad).await;
     story::online(&pad, &lap).await;
     [desk, lap, pad]
+}
+
+/// Connects to the control socket again.
+pub(crate) async fn reconnect(daemon: &mut Daemon) {
+    let home = Home::find(Some(daemon.place.home())).expect("a home");
+    daemon.control = myownmesh_control::client::connect(&home).await.expect("a daemon that runs answers");
 }
 
 /// What one device knows of another.
