@@ -83,8 +83,13 @@ impl World {
 }
 
 fn arrived(effects: &[PassedEffect]) -> Vec<&PassedKnock> {
-    let arrived = |effect| if let &PassedEffect::Arrived(ref knock) = effect { Some(knock) } else { None };
-    effects.iter().filter_map(arrived).collect()
+    let mut knocks = Vec::new();
+    for effect in effects {
+        if let PassedEffect::Arrived(knock) = effect {
+            knocks.push(knock);
+        }
+    }
+    knocks
 }
 
 #[test]
