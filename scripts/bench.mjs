@@ -1,23 +1,35 @@
 #!/usr/bin/env node
-// `npm run bench`: every benchmark; `npm run bench -- inference` only that one. Figures that count are ratios and
-// differences measured side by side in one run; docs/PERFORMANCE.md keeps the last ones.
+// `npm run bench`: every benchmark; `npm run bench -- mesh` only that one, `npm run bench -- mesh --quick` a small version of
+// it. Figures that count are ratios and differences measured side by side in one run; docs/PERFORMANCE.md keeps the last ones.
 
 import { Refusal, runMain, say } from './lib/log.mjs';
+import { at } from './lib/paths.mjs';
 import { must } from './lib/run.mjs';
 import { prepareFor } from './lib/setup.mjs';
 
-/** The benchmarks: cargo's name of each, and what it measures. */
-const BENCHES = { inference: 'what the mesh adds to a streamed answer' };
+/** The benchmarks: the crate that has it, what it needs, and what it measures. */
+const BENCHES = {
+  inference: { crate: 'myownmesh', needs: ['engine'], about: 'what the mesh adds to a streamed answer' },
+  mesh: { crate: 'myownmesh', needs: [], json: true, about: 'coming in, going out, switching, records, idling' },
+};
 
 await runMain(async () => {
-  const names = process.argv.slice(2);
+  const words = process.argv.slice(2);
+  const flags = words.filter((word) => word.startsWith('--'));
+  const names = words.filter((word) => !word.startsWith('--'));
   const unknown = names.filter((name) => !(name in BENCHES));
   if (unknown.length > 0) {
     throw new Refusal(`There is no benchmark ${unknown.join(', ')}. There are: ${Object.keys(BENCHES).join(', ')}.`);
   }
-  const { env } = await prepareFor(new Set(['engine']));
-  for (const name of names.length > 0 ? names : Object.keys(BENCHES)) {
-    say(`\n# ${name}: ${BENCHES[name]}\n`);
-    await must(`The benchmark ${name}`, 'cargo', ['bench', '-p', 'myownmesh', '--bench', name], { show: true, env });
+  const odd = flags.filter((flag) => flag !== '--quick');
+  if (odd.length > 0) throw new Refusal(`${odd.join(', ')} is unknown. There is --quick, for the mesh.`);
+  const wanted = names.length > 0 ? names : Object.keys(BENCHES);
+  const { env } = await prepareFor(new Set(wanted.flatMap((name) => BENCHES[name].needs)));
+  for (const name of wanted) {
+    const { crate, about, json } = BENCHES[name];
+    say(`\n# ${name}: ${about}\n`);
+    const options = json ? [...flags, '--json', at('out', 'bench', `${name}.json`)] : [];
+    const command = ['bench', '-p', crate, '--bench', name, '--', ...options];
+    await must(`The benchmark ${name}`, 'cargo', command, { show: true, env });
   }
 });

@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::try_join_all;
 use serde_json::json;
 
-use crate::PATIENCE;
+use crate::daemon::PATIENCE;
 
 /// One way to reach the model.
 pub(crate) struct Target {

@@ -4,15 +4,22 @@
 //! daemons on loopback share them: *desk* lends, *laptop* borrows. Requests to the three paths alternate inside one run, so the
 //! machine's drift hits all alike, and what counts are the differences and ratios between the paths.
 
+#[path = "../parts/daemon.rs"]
+mod daemon;
 mod load;
+#[path = "../parts/machine.rs"]
+mod machine;
 mod processes;
+#[path = "../parts/stats.rs"]
 mod stats;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
+use daemon::Daemon;
 use load::{Load, Target, first_token, stream_tokens};
-use processes::{Daemon, Engine, cpu_seconds};
+use machine::cpu_seconds;
+use processes::Engine;
 use stats::{median, percentile};
 
 /// First-token samples per path.
@@ -39,22 +46,25 @@ async fn main() -> Result<()> {
         Engine::start(TINY, "../compute/fixtures/endless.gguf").await?,
         Engine::start(SMALL, "../../models/demo/myownllm-demo.gguf").await?,
     ];
-    let desk = Daemon::start("Desk", &engines).await?;
+    let desk = Daemon::start("Desk").await?;
+    for engine in &engines {
+        desk.add_engine(engine).await?;
+    }
     desk.command(&["network", "create", "bench"]).await?;
-    let mut laptop = Daemon::start("Laptop", &[]).await?;
+    let mut laptop = Daemon::start("Laptop").await?;
     let invite = desk.command(&["invite", "--approved"]).await?;
     let link = invite["invite"].as_str().context("the invite has no link")?;
-    laptop.command_lines(&["join", link, "--wait", "20"]).await?;
+    laptop.command(&["join", link, "--wait", "20"]).await?;
     for engine in &engines {
         laptop.wait_for_model(engine.model).await?;
     }
-    machine();
+    println!("Machine: {}; llama-server with one thread\n", machine::describe());
     let daemons = [desk.pid, laptop.pid];
     for engine in &engines {
         let targets = [
             Target::new("direct to llama-server", &engine.url, engine.model, Some(&engine.key)),
-            Target::new("this device's API", &desk.api, engine.model, None),
-            Target::new("a peer's model", &laptop.api, &format!("Desk/{}", engine.model), None),
+            Target::new("this device's API", desk.api()?, engine.model, None),
+            Target::new("a peer's model", laptop.api()?, &format!("Desk/{}", engine.model), None),
         ];
         println!("## Model `{}`\n", engine.model);
         first_token_table(&targets).await?;
@@ -65,17 +75,6 @@ async fn main() -> Result<()> {
     restart_table(&mut laptop, &desk).await?;
     laptop.stop().await?;
     desk.stop().await
-}
-
-/// The machine, for the record beside the figures.
-fn machine() {
-    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = cpu
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .map_or("unknown", |rest| rest.trim_start_matches([' ', '\t', ':']));
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    println!("Machine: {name}, {cores} cores; loopback; llama-server with one thread; {}\n", std::env::consts::OS);
 }
 
 /// Time to the first token of each path, and what each adds to the direct one, sample by sample.
@@ -158,7 +157,7 @@ async fn restart_table(laptop: &mut Daemon, desk: &Daemon) -> Result<()> {
         desk.wait_for_absence("Laptop").await?;
         let started = Instant::now();
         laptop.start_again().await?;
-        let target = Target::new("", &laptop.api, &format!("Desk/{TINY}"), None);
+        let target = Target::new("", laptop.api()?, &format!("Desk/{TINY}"), None);
         first_token(&target, round).await.context("the first remote answer after a start")?;
         took.push(started.elapsed().as_secs_f64() * 1e3);
     }
@@ -166,6 +165,3 @@ async fn restart_table(laptop: &mut Daemon, desk: &Daemon) -> Result<()> {
     println!("| p50 | slowest |\n|---|---|\n| {:.0} | {:.0} |\n", median(&took), percentile(&took, 1.0));
     Ok(())
 }
-
-/// How long anything here may take before the run is given up.
-const PATIENCE: Duration = Duration::from_secs(30);
