@@ -90,10 +90,8 @@ export class Notifications {
 /** Opens a link as a browser does: the system finds the program that said it opens such links. */
 export const openLink = (link, env) => must('Opening the link', 'gio', ['open', link], { env });
 
-/** The program that the system has for such links; null when it has none. */
-export async function handlerOf(scheme, env) {
-  const query = await must('xdg-mime', 'xdg-mime', ['query', 'default', `x-scheme-handler/${scheme}`], { env }).catch(
-    () => null,
-  );
-  return query?.stdout.trim() || null;
+/** Whether the system has this program for such links. */
+export async function opensLinks(scheme, desktopFile, env) {
+  const { stdout } = await must('gio', 'gio', ['mime', `x-scheme-handler/${scheme}`], { env });
+  return stdout.split('\n')[0].includes(desktopFile);
 }

@@ -14,17 +14,12 @@ export const field = (label) => `//input[@id=//label[normalize-space(.)='${label
 
 export const shot = (name) => at('out', 'shots', `window-${name}.png`);
 
-/** Names this device, as on the first start. */
-export async function nameDevice(window, name) {
-  await window.seeText(words('welcome.name'), 60_000);
-  await window.type('the name of this device', field(words('general.name')), name);
-  await window.shot(shot('1-welcome'));
-  await window.press(words('action.continue'));
-}
-
 /** Names this device and founds a network, as on the first start. */
 export async function welcome(window) {
-  await nameDevice(window, 'Kitchen');
+  await window.seeText(words('welcome.name'), 60_000);
+  await window.type('the name of this device', field(words('general.name')), 'Kitchen');
+  await window.shot(shot('1-welcome'));
+  await window.press(words('action.continue'));
   await window.click('the way to found a network', `//button[.//*[normalize-space(.)='${words('welcome.found')}']]`);
   await window.type('the name of the network', field(words('create.name')), 'home');
   await window.press(words('create.action'));

@@ -35,6 +35,8 @@ export interface Backend {
   restartDaemon(apiPort?: number): Promise<void>;
   /** Invite links that the system hands to the app: the one it was started with, and each that comes later. */
   onOpenedLink(listener: (url: string) => void): Stop;
+  /** The notification of a knock was clicked; `listener` gets the knock's id. */
+  onOpenedKnock(listener: (id: string) => void): Stop;
   /** Opens a web address outside the app. */
   openLink(url: string): Promise<void>;
 }

@@ -1,6 +1,5 @@
 /** The backend over the generated bindings. Inside the app the Tauri shell answers; elsewhere an installed host. */
-import { Channel, invoke } from "@tauri-apps/api/core";
-import { listen } from "@tauri-apps/api/event";
+import { Channel } from "@tauri-apps/api/core";
 import { type Backend, ok, type Sink, type Stop, toFailure } from "./backend";
 import { commands, type ControlError, events, type ShellState } from "./bindings";
 
@@ -45,11 +44,13 @@ export const tauriBackend: Backend = {
     return () => void listening.then((stop) => stop());
   },
   onOpenedLink(listener) {
-    const listening = listen<{ url: string }>("opened-link", (event) => listener(event.payload.url));
+    const listening = events.openedLink.listen((event) => listener(event.payload.url));
     // What came before is asked for only once this listens, so nothing falls between the two.
-    void listening
-      .then(() => invoke<string | null>("pending_link"))
-      .then((url) => url !== null && listener(url));
+    void listening.then(() => commands.pendingLink()).then((url) => url !== null && listener(url));
+    return () => void listening.then((stop) => stop());
+  },
+  onOpenedKnock(listener) {
+    const listening = events.openedKnock.listen((event) => listener(event.payload.id));
     return () => void listening.then((stop) => stop());
   },
   restartDaemon: async (apiPort) => void (await ok(commands.daemonRestart(apiPort ?? null))),

@@ -69,6 +69,7 @@ export class App {
     const stops = [
       this.place.start(),
       this.backend.onOpenedLink((url) => this.offer(url)),
+      this.backend.onOpenedKnock((id) => this.knocks.showById(id)),
       this.session.start(
         () => void this.#attached(),
         (item) => this.#happened(item),

@@ -53,6 +53,12 @@ export class Knocks {
     this.open = knock;
   }
 
+  /** Opens the card of a knock, also of one that was put aside, if it still waits. */
+  showById(id: string): void {
+    const knock = this.list.value.find((one) => one.id === id);
+    if (knock) this.show(knock);
+  }
+
   /** Closes the card without deciding. */
   close(): void {
     if (this.open) this.#aside.add(this.open.id);

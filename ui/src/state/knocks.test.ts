@@ -25,6 +25,17 @@ test("cards come one after the other, and one put aside does not come back by it
   expect(knocks.count).toBe(2);
 });
 
+test("a card that was put aside opens by the id of its knock, while that waits", () => {
+  knocks.close();
+  knocks.close();
+  knocks.showById("k1");
+  expect(knocks.open?.id).toBe("k1");
+  knocks.close();
+  knocks.end("k2");
+  knocks.showById("k2");
+  expect(knocks.open).toBeUndefined();
+});
+
 test("approving sends the code that was compared", async () => {
   await knocks.approve(knock());
   expect(daemon.calls.at(-1)).toEqual({
