@@ -6,10 +6,11 @@ use myownmesh_control::api::ControlApiClient;
 use myownmesh_control::types::DeviceState::Away;
 use rustix::process::Signal;
 
-use crate::harness::story::{self, offers, online, question};
+use crate::harness::story::{self, first_words, offers, online, question};
 use crate::harness::{SENTENCE, process};
 use crate::net::{Net, Quality, address};
-use crate::steps::{Diary, answered, now, reconnect, seen, trio};
+use crate::roles::{Helper, engine_url};
+use crate::steps::{Diary, answered, failure, now, reconnect, seen, trio};
 
 /// The promise: whatever happened to a device, the others show it as away within this.
 const NOTICED: i64 = 10_000;
@@ -41,6 +42,26 @@ pub(crate) async fn a_frozen_device_shows_as_away_and_comes_back() {
     pad.until("the new name", async |control| (control.network_show(None).await.ok()?.name == "House").then_some(()))
         .await;
     net.assert_closed();
+}
+
+/// Online but silent is what nobody should have to look at.
+pub(crate) async fn an_answer_of_a_frozen_device_ends_with_a_reason() {
+    let net = Net::new(2);
+    net.set(Quality::delay(10));
+    let mut engine = Helper::engine(&net, 0).await;
+    let places = (net.place(0, "Desk").with(["--engine", &engine_url()]), net.place(1, "Lap"));
+    let (desk, lap) = tokio::join!(places.0.start(), places.1.start());
+    story::pair(&desk, &lap).await;
+    offers(&lap, &desk, "talk").await;
+    let answer = first_words(&lap, question("Desk", "talk")).await;
+    assert_eq!(engine.line().await, "start");
+    process::signal(desk.pid(), Signal::STOP);
+    let frozen = now();
+    let reason = failure(&lap, &answer).await;
+    let took = now() - frozen;
+    println!("after {took} ms: {reason}");
+    assert!(took < NOTICED, "noticed after {took} ms");
+    assert!(reason.contains("Desk") && reason.ends_with('.'), "{reason:?}");
 }
 
 pub(crate) async fn a_killed_device_shows_as_away() {

@@ -74,6 +74,7 @@ fn trials() -> Vec<libtest_mimic::Trial> {
         heal:
             a_frozen_device_shows_as_away_and_comes_back
             a_killed_device_shows_as_away
+            an_answer_of_a_frozen_device_ends_with_a_reason
             a_new_address_is_followed
             a_short_cut_heals_by_itself
             an_answer_streams_over_a_bad_link;
@@ -81,6 +82,8 @@ fn trials() -> Vec<libtest_mimic::Trial> {
             the_delay_of_a_link_is_what_devices_tell
             every_member_sees_a_knock_and_who_answered_it
             a_removal_bites_on_every_member_within_a_second
+            a_removal_reaches_a_member_that_was_cut_off
+            news_takes_the_way_through_the_one_between
             a_partition_heals_to_one_truth
             a_device_that_was_away_for_long_ends_equal;
         nearby:

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use myownmesh_control::api::ControlApiClient;
-use myownmesh_control::types::{Event, InviteOptions, NetworkKind, Role};
+use myownmesh_control::types::{DecisionKind, DeviceState, Event, InviteOptions, NetworkKind, Role};
 
 use crate::harness::Daemon;
 use crate::harness::story::{self, first_words, knock, knock_of, offers, online, outcome, own_code, question};
@@ -123,6 +123,53 @@ pub(crate) async fn a_removal_bites_on_every_member_within_a_second() {
     online(&desk, &pad).await;
 }
 
+/// A member that nobody can reach hears of a removal when it is back, and the remover hears that it has.
+pub(crate) async fn a_removal_reaches_a_member_that_was_cut_off() {
+    let net = Net::new(3);
+    net.set(Quality::delay(20));
+    let [desk, lap, pad] = trio(&net).await;
+    // Both are cut off, together: they still see each other.
+    net.link(0, 1).cut();
+    net.link(0, 2).cut();
+    story::state(&desk, &lap, DeviceState::Away).await;
+    story::state(&desk, &pad, DeviceState::Away).await;
+    let removal = desk.control.device_remove("Pad".to_owned()).await.expect("its owner may");
+    assert_eq!((removal.acknowledged, removal.waiting), (Vec::new(), vec!["Lap".to_owned()]));
+    assert_eq!(seen(&lap, &pad).await.state, DeviceState::Online, "it cannot know yet");
+    net.link(0, 1).mend();
+    gone(&lap, &pad).await;
+    let acknowledged = desk.until("the acknowledgement", async |control| {
+        let decisions = control.decision_list(None).await.ok()?;
+        let removal = decisions.into_iter().find(|decision| decision.kind == DecisionKind::Removed)?;
+        (removal.acknowledged == ["Lap"]).then_some(removal.waiting)
+    });
+    assert_eq!(acknowledged.await, Vec::<String>::new());
+    // The removed one hears it from whom it knows.
+    pad.until("being told", async |control| control.network_list().await.ok()?.pop()?.ended).await;
+    net.assert_closed();
+}
+
+/// Two that cannot reach each other at all hear of each other through the third.
+pub(crate) async fn news_takes_the_way_through_the_one_between() {
+    let net = Net::new(3);
+    net.set(Quality::delay(10));
+    let places = [net.place(0, "Desk"), net.place(1, "Lap"), net.place(2, "Pad")];
+    net.link(0, 2).cut();
+    let (desk, lap, pad) = tokio::join!(places[0].start(), places[1].start(), places[2].start());
+    story::pair(&desk, &lap).await;
+    story::admit(&lap, &pad).await;
+    desk.control.network_rename("Home".to_owned(), "House".to_owned()).await.expect("its owner may");
+    let renamed = Instant::now();
+    until_equal(&[&pad, &desk, &lap], |view| view["name"] == "House").await;
+    println!("known {:?} later", renamed.elapsed());
+    // The one in between carries news, and no answers: what is shown is true.
+    story::state(&desk, &pad, DeviceState::Away).await;
+    assert_eq!(seen(&pad, &lap).await.state, DeviceState::Online);
+    net.link(0, 2).mend();
+    online(&desk, &pad).await;
+    online(&pad, &desk).await;
+}
+
 /// Two and one, with contradicting edits on both sides.
 pub(crate) async fn a_partition_heals_to_one_truth() {
     let net = Net::new(3);
@@ -132,7 +179,7 @@ pub(crate) async fn a_partition_heals_to_one_truth() {
     until_equal(&[&desk, &lap, &pad], |view| view["devices"].to_string().matches("owner").count() == 2).await;
     net.links(2).for_each(crate::net::Link::cut);
     for (one, other) in [(&desk, &pad), (&lap, &pad), (&pad, &desk), (&pad, &lap)] {
-        story::state(one, other, myownmesh_control::types::DeviceState::Away).await;
+        story::state(one, other, DeviceState::Away).await;
     }
     desk.control.network_rename("Home".to_owned(), "House".to_owned()).await.expect("an owner may");
     desk.control.device_role("Lap".to_owned(), Role::Manager).await.expect("an owner may");
