@@ -85,6 +85,7 @@ async function look(page: Page, name: string, into: string): Promise<void> {
     for (const colorScheme of ["dark", "light"] as const) {
       await page.emulateMedia({ colorScheme });
       await drawn(page);
+      await page.waitForTimeout(250); // colours are handed down level by level
       await page.screenshot({ path: join(into, `${file}-${width}-${colorScheme}.png`) });
     }
   }

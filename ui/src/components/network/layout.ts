@@ -5,35 +5,32 @@ export interface Spot {
   y: number;
 }
 
-/** Room that a device and the words under it need, in pixels from its middle. */
+/** Room that a device and its words need to the sides, and above and below, in pixels from its middle. */
 const SIDE = 82;
-const TOP = 40;
-const BOTTOM = 66;
+const END = 74;
 
-/** The middle of the picture: this device. The words under the members below need more room than the icons above. */
-export const middle = (width: number, height: number): Spot => ({
-  x: width / 2,
-  y: (height - BOTTOM + TOP) / 2,
-});
+/** The middle of the picture: this device. */
+export const middle = (width: number, height: number): Spot => ({ x: width / 2, y: height / 2 });
 
 /**
- * Places for `count` members on an ellipse that fills the picture. Two stand left and right; from three on the first is on
- * top. Where they would crowd (more than eight), every second one stands nearer.
+ * Places for `count` members on an ellipse that fills the picture. None stands straight below the middle, where the name of
+ * this device is. Where they would crowd (more than eight), every second one stands nearer.
  */
 export function ring(count: number, width: number, height: number): Spot[] {
   const { x, y } = middle(width, height);
   const wide = Math.max(40, width / 2 - SIDE);
-  const high = Math.max(40, (height - TOP - BOTTOM) / 2);
-  const start = count <= 2 ? Math.PI : -Math.PI / 2;
+  const high = Math.max(40, height / 2 - END);
+  const start = -Math.PI / 2 + (count % 2 === 0 ? Math.PI / Math.max(1, count) : 0);
   return Array.from({ length: count }, (_, index) => {
     const angle = start + (2 * Math.PI * index) / count;
-    const near = count > 8 && index % 2 === 1 ? 0.66 : 1;
+    const near = count > 8 && index % 2 === 1 ? 0.62 : 1;
     return { x: x + wide * near * Math.cos(angle), y: y + high * near * Math.sin(angle) };
   });
 }
 
 /** Height of the picture for so many members. */
-export const heightFor = (count: number): number => (count <= 2 ? 220 : count <= 8 ? 340 : 440);
+export const heightFor = (count: number): number =>
+  count === 1 ? 320 : count === 2 ? 220 : count <= 8 ? 380 : 480;
 
 /** A point on the way from `a` to `b`; 0 is `a`, 1 is `b`. */
 export const between = (a: Spot, b: Spot, part: number): Spot => ({
