@@ -82,3 +82,21 @@ test("a refusal by the daemon shows its sentence and leaves the card", async () 
   await screen.findByText("Only owners may admit devices here.");
   expect(screen.getByTestId("approve")).toBeTruthy();
 });
+
+test("a knock that another device passed on says through which", async () => {
+  await card({ via: "Desk" });
+  expect(screen.getByText(/through Desk/)).toBeTruthy();
+});
+
+test("a knock decided on another device says where", async () => {
+  const { daemon } = await card();
+  daemon.emit({
+    event: "knock_ended",
+    id: "k1",
+    device_name: "Sam’s laptop",
+    outcome: "approved",
+    decided_by: "Desk",
+  });
+  await screen.findByText("Desk approved it: Sam’s laptop is now a member of home.");
+  expect(screen.queryByTestId("approve")).toBeNull();
+});
