@@ -3,7 +3,7 @@ import type { Connection } from "../ipc/bindings";
 import { activities, connections, decision, decisions, RELAY } from "../ipc/fake/trust";
 import { home, id, NOW } from "../ipc/fake/world";
 import { tauriBackend } from "../ipc/tauri";
-import { fakeDaemon, settle, startedApp } from "../test/fake";
+import { fakeDaemon, settle } from "../test/fake";
 import { Activity, days } from "./activity.svelte";
 import { Connections, flows } from "./connections.svelte";
 import { Examination } from "./doctor.svelte";
@@ -273,53 +273,4 @@ test("connections of the household name their relay", () => {
     ["Desk", "direct"],
     ["Attic server", "relay"],
   ]);
-});
-
-test("a knock decided elsewhere is told, with who decided", async () => {
-  const { daemon, app } = await startedApp();
-  daemon.emit({
-    event: "knock_ended",
-    id: "k9",
-    device_name: "Sam’s laptop",
-    outcome: "approved",
-    decided_by: "Desk",
-  });
-  expect(app.notices.list).toEqual([]); // it was never on this screen
-  const { knock } = await import("../ipc/fake/world");
-  daemon.emit({ event: "knock", knock: knock({ id: "k1" }) });
-  app.knocks.close();
-  daemon.emit({
-    event: "knock_ended",
-    id: "k1",
-    device_name: "Sam’s laptop",
-    outcome: "approved",
-    decided_by: "Desk",
-  });
-  expect(app.notices.list[0]?.text).toBe("Desk let Sam’s laptop in.");
-});
-
-describe("a link that is opened", () => {
-  test("shows where to join, and knocks at nothing by itself", async () => {
-    const { daemon, app } = await startedApp();
-    app.offer("myownllm://join/abc");
-    expect([app.place.dialog, app.joining.offered]).toEqual(["join", "myownllm://join/abc"]);
-    expect(count(daemon, "join_start")).toBe(0);
-  });
-
-  test("does not disturb a knock that is under way", async () => {
-    const { app } = await startedApp();
-    await app.joining.start("myownllm://join/first");
-    app.offer("myownllm://join/second");
-    expect([app.joining.offered, app.joining.active]).toEqual([undefined, true]);
-  });
-
-  test.each(["?link=myownllm%3A%2F%2Fjoin%2Fabc", "?link=abc", "#/join/abc"])(
-    "in the page's address (%s) is offered once",
-    async (address) => {
-      history.replaceState(null, "", `/${address}`);
-      const { app } = await startedApp();
-      await vi.waitFor(() => expect(app.joining.offered).toBe("myownllm://join/abc"));
-      expect(location.href).not.toContain("abc");
-    },
-  );
 });
