@@ -68,7 +68,12 @@ pub(crate) async fn switch(report: &mut Report, rounds: usize) -> Result<()> {
         connected.push(ms(started, laptop.connected_to(1).await?));
     }
     report.add("switch of the network to its answer", MS, answered, p95_below(Duration::from_millis(500)));
-    report.add("switch of the network to connected with a member", MS, connected, p95_below(Duration::from_millis(500)));
+    report.add(
+        "switch of the network to connected with a member",
+        MS,
+        connected,
+        p95_below(Duration::from_millis(500)),
+    );
     try_join_all(hosts.iter().chain([&laptop]).map(Member::stop)).await?;
     Ok(())
 }

@@ -48,15 +48,8 @@ const FULL: Plan = Plan {
     idle: Duration::from_secs(20),
 };
 
-const QUICK: Plan = Plan {
-    rounds: 3,
-    switches: 6,
-    missed: 50,
-    absences: 1,
-    sizes: [2, 4, 6],
-    spread: 5,
-    idle: Duration::from_secs(2),
-};
+const QUICK: Plan =
+    Plan { rounds: 3, switches: 6, missed: 50, absences: 1, sizes: [2, 4, 6], spread: 5, idle: Duration::from_secs(2) };
 
 /// The parts, by the name that `--only` takes.
 const PARTS: [&str; 5] = ["knock", "switch", "removal", "catch-up", "fleet"];
@@ -148,7 +141,11 @@ async fn grow(report: &mut Report, plan: &Plan) -> Result<()> {
     }
     let [pair, many] = [2, plan.spread].map(|size| report.p50(&format!("1 new record over {size} devices, to each")));
     if let (Some(pair), Some(many)) = (pair, many) {
-        println!("\nOne new record takes {:.1} times as long to each of {} devices as to one.\n", many / pair, plan.spread);
+        println!(
+            "\nOne new record takes {:.1} times as long to each of {} devices as to one.\n",
+            many / pair,
+            plan.spread
+        );
     }
     fleet.stop().await
 }

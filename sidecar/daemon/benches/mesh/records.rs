@@ -63,9 +63,7 @@ pub(crate) async fn catch_up(report: &mut Report, records: usize, rounds: usize)
         let wanted = decisions(&founder.client).await?;
         let started = fleet.members[1].start_again().await?;
         let (at, ()) = fleet.members[1]
-            .when("all records are here", async |client| {
-                Ok((decisions(client).await? == wanted).then_some(()))
-            })
+            .when("all records are here", async |client| Ok((decisions(client).await? == wanted).then_some(())))
             .await?;
         missed.push(ms(started, at));
     }

@@ -102,7 +102,12 @@ impl Row {
         });
         let met = self.met().map_or("", |met| if met { "met" } else { "MISSED" });
         let [p50, p95, most] = [0.5, 0.95, 1.0].map(|q| rounded(percentile(&self.samples, q)));
-        format!("| {} | {} | {} | {p50} | {p95} | {most} | {target} | {met} |", self.what, self.unit, self.samples.len())
+        format!(
+            "| {} | {} | {} | {p50} | {p95} | {most} | {target} | {met} |",
+            self.what,
+            self.unit,
+            self.samples.len()
+        )
     }
 
     fn json(&self) -> Value {

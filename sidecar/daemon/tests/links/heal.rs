@@ -133,6 +133,25 @@ pub(crate) async fn a_new_address_is_followed() {
     online(&lap, &desk).await;
 }
 
+/// A laptop that is opened before its Wi-Fi is there.
+pub(crate) async fn a_device_that_starts_without_a_network_finds_it_later() {
+    let net = Net::new(2);
+    let (desk, lap) = (net.place(0, "Desk"), net.place(1, "Lap"));
+    let (desk, lap) = tokio::join!(desk.start(), lap.start());
+    story::pair(&desk, &lap).await;
+    let place = lap.place.clone();
+    lap.terminate().await;
+    net.remove(1, address(1));
+    let lap = place.start().await;
+    story::state(&lap, &desk, Away).await;
+    assert!(seen(&lap, &desk).await.reason.ends_with('.'));
+    net.add(1, address(1));
+    let added = now();
+    online(&lap, &desk).await;
+    online(&desk, &lap).await;
+    println!("online {} ms after the network was there", now() - added);
+}
+
 pub(crate) async fn an_answer_streams_over_a_bad_link() {
     let net = Net::new(2);
     let places = (net.place(0, "Desk").model("chain"), net.place(1, "Lap"));

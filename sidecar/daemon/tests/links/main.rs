@@ -6,6 +6,7 @@
 //!
 //! * `members`: knocks, removals, partitions and long absences over real links
 //! * `paths`: through a relay, straight, and from one to the other
+//! * `doctor`: what it says of links that are well, relayed and cut
 //! * `nearby`: found by multicast
 //! * `switching`: from one network to another under load
 //! * `heal`: sleep, new addresses, frozen and killed peers, cuts, loss
@@ -13,6 +14,8 @@
 //! Making a net takes root, Linux and TUN devices. Where one is missing the tests say so and count as ignored; on a build
 //! server that runs them as root they fail instead, for there somebody counts on them.
 
+#[cfg(target_os = "linux")]
+mod doctor;
 #[cfg(target_os = "linux")]
 #[path = "../it/harness/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "the other binary uses the rest")]
@@ -71,11 +74,15 @@ macro_rules! tests {
 #[cfg(target_os = "linux")]
 fn trials() -> Vec<libtest_mimic::Trial> {
     tests! {
+        doctor:
+            the_doctor_finds_where_a_link_breaks
+            the_doctor_misses_multicast;
         heal:
             a_frozen_device_shows_as_away_and_comes_back
             a_killed_device_shows_as_away
             an_answer_of_a_frozen_device_ends_with_a_reason
             a_new_address_is_followed
+            a_device_that_starts_without_a_network_finds_it_later
             a_short_cut_heals_by_itself
             an_answer_streams_over_a_bad_link;
         members:

@@ -69,6 +69,11 @@ impl Net {
         self.nodes[node].remove(address);
     }
 
+    /// Leaves a node only the route to its neighbours: none to the internet, and none for multicast.
+    pub(crate) fn isolate(&self, node: usize) {
+        self.nodes[node].forget_default();
+    }
+
     /// A home whose daemon will run on a node and can be reached at all its addresses. It uses neither relay nor mDNS.
     pub(crate) fn place(&self, node: usize, device_name: &str) -> Place {
         let mut place = Place::new(device_name).listen("0.0.0.0:0");

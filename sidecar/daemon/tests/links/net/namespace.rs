@@ -43,6 +43,11 @@ impl Namespace {
         self.ip(&["route", "replace", "default", "dev", DEVICE, "src", &address.to_string()]).expect("a route");
     }
 
+    /// Removes the route to everything that has none of its own.
+    pub(crate) fn forget_default(&self) {
+        self.ip(&["route", "del", "default"]).expect("there is one");
+    }
+
     /// Takes an address away.
     pub(crate) fn remove(&self, address: Ipv4Addr) {
         self.ip(&["addr", "del", &format!("{address}/24"), "dev", DEVICE]).expect("an address can be removed");
