@@ -206,6 +206,11 @@ pub(crate) enum Command {
         decide: Decide,
         reply: Reply<Verdict>,
     },
+    /// A former member asks by which records it was removed.
+    RemovalsOf {
+        device: DeviceId,
+        reply: Reply<Vec<Vec<u8>>>,
+    },
     /// A member that lost its records knocks.
     BundleFor {
         device: DeviceId,
@@ -429,6 +434,7 @@ impl Actor {
                 Ok(_) => self.knocks.decide_for(by, decide, reply),
                 Err(error) => answer(reply, Err(error)),
             },
+            Command::RemovalsOf { device, reply } => answer(reply, self.removals_of(device)),
             Command::BundleFor { device, reply } => answer(reply, self.bundle(device)),
             Command::PeerRecords { from, network, push, reply } => {
                 self.overhear(network, &push.peers);

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::members::allowed;
 use super::{Actor, Command, RemovalBegun, Reply, answer};
 use crate::api::{DecisionInfo, DecisionKind, MeshEvent, NetworkInfo, Removal, SettingsPatch};
@@ -11,6 +13,7 @@ use crate::decisions;
 use crate::error::MeshError;
 use crate::net::link::Link;
 use crate::net::sync::{self, Push, RECORDS, pack};
+use crate::net::why;
 use crate::proto::fold::Membership;
 use crate::proto::ids::{DeviceId, NetworkId, RecordId};
 use crate::proto::record::{Body, NetworkKind, Policy, Record, Remove, Role};
@@ -18,6 +21,8 @@ use crate::proto::settings::NetworkSettings;
 
 /// Removals that are asked about at once; the rest follows when the member is met again.
 const MAX_ASKED: usize = 256;
+/// Removals that a former member is told of.
+const MAX_TOLD: usize = 8;
 
 impl Actor {
     /// What the records of a saved network say.
@@ -196,6 +201,31 @@ impl Actor {
                 self.tell(MeshEvent::RemovalAcknowledged { device_id: *device, by, by_name });
             }
         }
+    }
+
+    /// The records that removed `device`, the latest last.
+    pub(super) fn removals_of(&self, device: DeviceId) -> Result<Vec<Vec<u8>>, MeshError> {
+        let ledger = self.ledger()?;
+        let counts = |record: &&Record| {
+            let against = matches!(record.body(), Body::Remove(remove) if remove.device == device);
+            against && ledger.membership().counted.contains(&record.id())
+        };
+        let mut removals: Vec<&Record> = ledger.records().filter(counts).collect();
+        removals.sort_by_key(|record| std::cmp::Reverse((record.hlc(), record.id())));
+        Ok(removals.into_iter().take(MAX_TOLD).rev().map(|record| record.as_bytes().to_vec()).collect())
+    }
+
+    /// A member refuses this device as none: asks it for the record, and takes that in as if it had been pushed.
+    pub(super) fn ask_why(&mut self, network: NetworkId, member: DeviceId) {
+        let Some(places) = self.met.get(&member).map(|met| met.places.clone()) else { return };
+        let (endpoint, inbox) = (self.endpoint.clone(), self.inbox.clone());
+        self.tasks.spawn(async move {
+            if let Some(records) = why::ask(&endpoint, member, &places, network).await {
+                let push = Push { records, ..Push::default() };
+                let (reply, _) = oneshot::channel();
+                let _ = inbox.send(Command::PeerRecords { from: member, network, push, reply }).await;
+            }
+        });
     }
 
     /// Answers once the devices that were removed just now are cut off here.

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::networks::peer_address;
 use super::{Actor, Command};
-use crate::api::{LinkState, MeshEvent};
+use crate::api::{LinkState, MeshEvent, ProbeCause};
 use crate::clock::now_ms;
 use crate::error::MeshError;
 use crate::net::hello::Places;
@@ -35,6 +35,9 @@ impl Actor {
                 Some(link) if old_link.is_none_or(|old| old.id() != link.id()) => self.linked(network, link),
                 None if old_link.is_some() => self.unlinked(network, *device),
                 _ => {}
+            }
+            if view.cause == Some(ProbeCause::NotAdmitted) && old.is_none_or(|old| old.cause != view.cause) {
+                self.ask_why(network, *device);
             }
             if old.is_none_or(|old| differs(&old.state, &view.state))
                 && let Some(name) = self.name_of(*device)

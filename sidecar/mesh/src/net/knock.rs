@@ -342,6 +342,14 @@ impl Actor {
                         Admission { conn, knock: Some(id), outcome }
                     });
                 }
+                HostEffect::TellRemoval { conn, device } => {
+                    let mesh = self.setup.mesh.clone();
+                    self.admissions.spawn(async move {
+                        let outcome = ask(&mesh, |reply| Command::RemovalsOf { device, reply }).await;
+                        let bundle = |records| (Bundle { records, peers: Vec::new() }, None);
+                        Admission { conn, knock: None, outcome: outcome.map(bundle) }
+                    });
+                }
                 HostEffect::Resend { conn, device } => {
                     let mesh = self.setup.mesh.clone();
                     self.admissions.spawn(async move {

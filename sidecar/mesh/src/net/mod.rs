@@ -22,4 +22,5 @@ mod relays;
 pub(crate) mod routes;
 pub(crate) mod serve;
 pub(crate) mod sync;
+pub(crate) mod why;
 pub(crate) mod wire;

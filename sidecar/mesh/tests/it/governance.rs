@@ -91,6 +91,22 @@ async fn a_member_that_was_away_confirms_when_it_is_met_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_was_away_when_it_was_removed_learns_of_it() {
+    let (host, guest) = pair().await;
+    let guest_id = guest.id();
+    guest.mesh.shutdown().await;
+    host.mesh.remove_device(guest_id).await.unwrap();
+    let guest = guest.restart().await;
+    let picture = guest.until(|picture| picture.networks[0].removed.is_some()).await;
+    let info = &picture.networks[0];
+    assert_eq!((info.role, info.active), (None, true), "it keeps what it has");
+    assert_eq!(info.removed.as_ref().unwrap().by.as_ref().map(ToString::to_string).as_deref(), Some("Attic"));
+    // Back by a knock, it is a member like any other.
+    join(&host, &guest).await;
+    assert!(guest.mesh.snapshot().networks[0].removed.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn owners_set_the_kind_and_the_settings_for_everybody() {
     let (host, guest) = pair().await;
     let network = host.mesh.snapshot().active.unwrap();

@@ -249,7 +249,7 @@ impl Guest {
             }
             (_, HostFrame::Expired) => self.done(GuestOutcome::Expired),
             (_, HostFrame::Busy { retry_after_ms }) => self.done(GuestOutcome::Busy { retry_after_ms }),
-            (_, HostFrame::Challenge { .. } | HostFrame::Waiting { .. }) => {
+            (_, HostFrame::Challenge { .. } | HostFrame::Waiting { .. } | HostFrame::Removed { .. }) => {
                 self.done(GuestOutcome::Faulty(HostFault::OutOfTurn))
             }
         }

@@ -71,6 +71,11 @@ pub enum GuestFrame {
     },
     /// The guest gave up.
     Withdraw,
+    /// In place of a `Hello`: this device was a member, and is refused; by which record?
+    Why {
+        /// The network.
+        network: NetworkId,
+    },
 }
 
 /// Why a knock was turned down.
@@ -165,5 +170,10 @@ pub enum HostFrame {
     Busy {
         /// When to try again, in milliseconds.
         retry_after_ms: u64,
+    },
+    /// Answers a `Why`: the records that ended the membership, in their canonical bytes.
+    Removed {
+        /// The removals, the latest last.
+        records: Vec<Vec<u8>>,
     },
 }

@@ -13,6 +13,7 @@
 //!                                   <-    Admitted {records, peers} | Denied {kind, reason} | Expired
 //! ```
 //!
+//! A former member that is refused sends `Why` in place of `Hello` and gets the record that `Removed` it.
 //! `Busy` can answer a `Hello`; `Withdraw` can follow it at any time. Until `Admitted` the guest learns nothing of the
 //! network but the name of the device it knocks at.
 

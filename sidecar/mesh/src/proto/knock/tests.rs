@@ -41,6 +41,7 @@ fn guest_frames() -> Vec<(&'static str, GuestFrame)> {
         ("hello_full", GuestFrame::Hello(full)),
         ("reveal", GuestFrame::Reveal { nonce: Nonce([3; 32]) }),
         ("withdraw", GuestFrame::Withdraw),
+        ("why", GuestFrame::Why { network }),
     ]
 }
 
@@ -65,6 +66,7 @@ fn host_frames() -> Vec<(&'static str, HostFrame)> {
         ("denied_version", denied(DenyKind::Version)),
         ("expired", HostFrame::Expired),
         ("busy", HostFrame::Busy { retry_after_ms: 30_000 }),
+        ("removed", HostFrame::Removed { records: vec![vec![1, 2, 3]] }),
     ]
 }
 

@@ -21,7 +21,7 @@ use crate::proto::{
     Millis,
     code::{Commitment, Nonce, Transcript},
     fold::Membership,
-    ids::{DeviceId, KnockId},
+    ids::{DeviceId, KnockId, NetworkId},
     limits::Backoff,
     name::{DeviceName, clean_text},
     record::{MAX_OS_CHARS, Record, Role, Via},
@@ -54,11 +54,13 @@ enum Stage {
     },
     /// The driver fetches the records for a member that lost them.
     Resending,
+    /// The driver fetches the records that removed a former member.
+    Telling,
 }
 
 impl Stage {
     fn is_with_driver(&self) -> bool {
-        matches!(self, Self::Admitting { .. } | Self::Resending)
+        matches!(self, Self::Admitting { .. } | Self::Resending | Self::Telling)
     }
 }
 
@@ -315,12 +317,13 @@ impl Host {
         let Some(conn) = self.conns.get_mut(&id) else { return Vec::new() };
         match (&mut conn.stage, frame) {
             (Stage::Hello, GuestFrame::Hello(hello)) => self.hello(id, hello, now, membership),
+            (Stage::Hello, GuestFrame::Why { network }) => self.why(id, network, membership),
             (Stage::Challenged(hello, name), GuestFrame::Reveal { nonce }) => {
                 let (hello, name) = ((**hello).clone(), name.clone());
                 self.revealed(id, hello, name, nonce, now, membership)
             }
             // Too late: the admission is being written, and will be there when the guest comes back.
-            (Stage::Admitting { .. } | Stage::Resending, GuestFrame::Withdraw) => Vec::new(),
+            (Stage::Admitting { .. } | Stage::Resending | Stage::Telling, GuestFrame::Withdraw) => Vec::new(),
             (_, GuestFrame::Withdraw) => self.forget(id, EndReason::Withdrawn),
             _ => self.turn_down(id, DenyKind::Protocol, None, EndReason::Faulty),
         }
@@ -359,6 +362,19 @@ impl Host {
         conn.stage = Stage::Challenged(Box::new(hello), name);
         let frame = HostFrame::Challenge { nonce: conn.nonce, device_name: self.setup.name.to_string() };
         vec![HostEffect::Send { conn: id, frame }]
+    }
+
+    /// Whoever was removed may know by which record: it is told so as well when it is there at that moment.
+    fn why(&mut self, id: ConnId, network: NetworkId, membership: &Membership) -> Vec<HostEffect> {
+        let Some(device) = self.conns.get(&id).map(|conn| conn.device) else { return Vec::new() };
+        if network != membership.network {
+            return self.turn_down(id, DenyKind::WrongNetwork, None, EndReason::Faulty);
+        }
+        if membership.former.get(&device).is_none_or(|former| former.by == device) {
+            return self.forget(id, EndReason::Withdrawn);
+        }
+        self.set_stage(id, Stage::Telling);
+        vec![HostEffect::TellRemoval { conn: id, device }]
     }
 
     fn revealed(
@@ -430,6 +446,12 @@ impl Host {
     fn admitted(&mut self, id: ConnId, bundle: Bundle) -> Vec<HostEffect> {
         let Some(conn) = self.conns.get(&id).filter(|conn| conn.stage.is_with_driver()) else { return Vec::new() };
         let by = if let Stage::Admitting { by, .. } = &conn.stage { *by } else { None };
+        if matches!(conn.stage, Stage::Telling) {
+            let mut effects =
+                vec![HostEffect::Send { conn: id, frame: HostFrame::Removed { records: bundle.records } }];
+            effects.extend(self.forget(id, EndReason::Withdrawn));
+            return effects;
+        }
         self.devices.forgive(&conn.device);
         let mut effects = vec![HostEffect::Send { conn: id, frame: HostFrame::Admitted(bundle) }];
         effects.extend(self.forget_by(id, EndReason::Admitted, by));

@@ -670,3 +670,31 @@ fn the_board_tells_what_waits_and_for_how_long() {
         Err(DecideError::Gone)
     );
 }
+
+#[test]
+fn who_was_removed_may_know_by_which_record_and_nobody_else() {
+    let mut world = World::new();
+    let network = world.membership.network;
+    let why = |network| GuestFrame::Why { network };
+    // A stranger, a member and one that left get no answer.
+    for device in [5, 1] {
+        world.connect(1, device, HOME);
+        assert_eq!(world.frame(1, why(network)), [close(1)]);
+    }
+    let former = |by| crate::proto::fold::Former { name: name("Phone"), ended_at: Hlc::at(50), by };
+    world.membership.former.insert(id(6), former(id(6)));
+    world.connect(1, 6, HOME);
+    assert_eq!(world.frame(1, why(network)), [close(1)]);
+
+    world.membership.former.insert(id(7), former(id(0)));
+    world.connect(1, 7, HOME);
+    assert_eq!(world.frame(1, why(NetworkId::from_bytes([0; 32]))), denied(1, DenyKind::WrongNetwork));
+    world.connect(1, 7, HOME);
+    assert_eq!(world.frame(1, why(network)), [HostEffect::TellRemoval { conn: ConnId(1), device: id(7) }]);
+    let effects = world.handle(HostEvent::Bundle { conn: ConnId(1), bundle: bundle() });
+    assert_eq!(effects, [send(1, HostFrame::Removed { records: bundle().records }), close(1)]);
+    // It is no way around the order of a knock.
+    let knock = world.knock(2, 8);
+    assert_eq!(world.frame(2, why(network))[..2], denied(2, DenyKind::Protocol)[..]);
+    assert_eq!(world.decide(&knock, approve(Role::Member)), Err(DecideError::Gone));
+}

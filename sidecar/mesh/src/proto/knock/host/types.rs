@@ -260,6 +260,13 @@ pub enum HostEffect {
         /// The record, when another member decided.
         signed: Option<Box<Record>>,
     },
+    /// The guest was removed and asks by which records: answer with [`HostEvent::Bundle`] of these.
+    TellRemoval {
+        /// The connection.
+        conn: ConnId,
+        /// The former member.
+        device: DeviceId,
+    },
     /// The guest is a member that lost its records: answer with [`HostEvent::Bundle`].
     Resend {
         /// The connection.
