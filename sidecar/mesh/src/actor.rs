@@ -282,6 +282,10 @@ struct Actor {
     /// Every saved network as it is shown.
     saved: BTreeMap<NetworkId, NetworkInfo>,
     active: Option<Ledger>,
+    /// Members of the saved networks, as last known.
+    kept: BTreeMap<NetworkId, BTreeSet<DeviceId>>,
+    /// Those of networks that are not active: no strangers, and not served now.
+    elsewhere: watch::Sender<Arc<BTreeSet<DeviceId>>>,
     /// Members of the active network.
     met: BTreeMap<DeviceId, Met>,
     refused: Refused,

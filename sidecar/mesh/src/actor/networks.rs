@@ -45,6 +45,7 @@ impl Actor {
         let mut saved = BTreeMap::new();
         for network in self.store.networks()? {
             if let Some(membership) = self.store.membership(network.id)? {
+                self.keep_members(&membership);
                 saved.insert(network.id, self.network_info(&membership, active == Some(network.id)));
             }
         }
@@ -113,6 +114,8 @@ impl Actor {
         }
         self.store.forget_network(network)?;
         self.saved.remove(&network);
+        self.kept.remove(&network);
+        self.publish_roster();
         Ok(async move {
             if let Some(word) = word {
                 word.await;
@@ -203,6 +206,7 @@ impl Actor {
 
     fn deactivate(&mut self) {
         if let Some(ledger) = self.active.take() {
+            self.keep_members(ledger.membership());
             let info = self.network_info(ledger.membership(), false);
             self.saved.insert(info.id, info);
         }

@@ -1,6 +1,6 @@
 //! What others see of the actor's state: the roster and the snapshot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Actor, LinkState};
@@ -24,6 +24,16 @@ impl Actor {
             let members = if membership.is_member(self.me) { others.map(member).collect() } else { BTreeMap::new() };
             Roster { network: Some(membership.network), members, membership: Some(membership.clone()) }
         });
+        let active = roster.network;
+        let elsewhere = self.kept.iter().filter(|(network, _)| Some(**network) != active);
+        let elsewhere: BTreeSet<DeviceId> = elsewhere.flat_map(|(_, members)| members).copied().collect();
+        self.elsewhere.send_if_modified(|published| {
+            let changed = **published != elsewhere;
+            if changed {
+                *published = Arc::new(elsewhere);
+            }
+            changed
+        });
         self.roster.send_if_modified(|published| {
             let changed = **published != roster;
             if changed {
@@ -31,6 +41,13 @@ impl Actor {
             }
             changed
         });
+    }
+
+    /// Remembers who belongs to a network that is saved, to tell them apart from strangers while it is not active.
+    pub(super) fn keep_members(&mut self, membership: &Membership) {
+        let members = membership.members.keys().filter(|device| **device != self.me).copied();
+        let members = if membership.is_member(self.me) { members.collect() } else { BTreeSet::new() };
+        self.kept.insert(membership.network, members);
     }
 
     /// Publishes the picture for screens, if it changed.

@@ -50,7 +50,8 @@ pub(crate) async fn start(config: MeshConfig) -> Result<Inner, MeshError> {
     let (events, _) = broadcast::channel(EVENTS);
     let stops = Stops::default();
     let (refusals, refusals_run) = Refusals::start(roster_watch.clone(), events.clone(), stops.actor.clone());
-    let door = endpoint::MembersOnly::new(roster_watch.clone(), refusals.clone());
+    let (elsewhere, elsewhere_watch) = watch::channel(Arc::default());
+    let door = endpoint::MembersOnly::new(roster_watch.clone(), elsewhere_watch, refusals.clone());
     let outlet = Outlet::start(stops.reach.clone()).await.map_err(|error| MeshError::Bind(error.to_string()))?;
     let setup = endpoint::Setup { secret: config.secret, outlet: outlet.clone(), door };
     let endpoint = endpoint::bind(setup, &listen, &last).await?;
@@ -102,6 +103,8 @@ pub(crate) async fn start(config: MeshConfig) -> Result<Inner, MeshError> {
         store,
         saved: BTreeMap::new(),
         active: None,
+        kept: BTreeMap::new(),
+        elsewhere,
         met: BTreeMap::new(),
         refused: Refused::default(),
         hearsay: BTreeMap::new(),

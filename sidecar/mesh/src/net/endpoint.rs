@@ -1,7 +1,9 @@
 //! The iroh endpoint: bound where the caller says, silent towards servers unless a setting names one, and closed to
 //! strangers on the mesh protocol before a single byte of theirs is read.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::sync::Arc;
 use std::time::Duration;
 
 use iroh::endpoint::{
@@ -9,6 +11,7 @@ use iroh::endpoint::{
     Side, VarInt, presets,
 };
 use iroh::{Endpoint, EndpointAddr, NetReportConfig, RelayMap, RelayMode, RelayUrl, SecretKey, TransportAddr};
+use tokio::sync::watch;
 
 use super::close::CloseCode;
 use super::hello::Places;
@@ -38,13 +41,19 @@ const REUSE_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug, Clone)]
 pub(crate) struct MembersOnly {
     roster: RosterWatch,
+    /// Members of networks that are not active.
+    elsewhere: watch::Receiver<Arc<BTreeSet<DeviceId>>>,
     refusals: Refusals,
 }
 
 impl MembersOnly {
-    /// Lets in who is in `roster`, and tells `refusals` of everybody else.
-    pub(crate) fn new(roster: RosterWatch, refusals: Refusals) -> Self {
-        Self { roster, refusals }
+    /// Lets in who is in `roster`, asks who is `elsewhere` to come later, and tells `refusals` of everybody else.
+    pub(crate) fn new(
+        roster: RosterWatch,
+        elsewhere: watch::Receiver<Arc<BTreeSet<DeviceId>>>,
+        refusals: Refusals,
+    ) -> Self {
+        Self { roster, elsewhere, refusals }
     }
 }
 
@@ -57,8 +66,13 @@ impl EndpointHooks for MembersOnly {
         if connection.alpn() == MESH_ALPN && self.roster.borrow().members.contains_key(&device) {
             return AfterHandshakeOutcome::Accept;
         }
-        self.refusals.tell(device, Attempt::NotMember);
-        let code = CloseCode::NotMember;
+        let code = if connection.alpn() == MESH_ALPN && self.elsewhere.borrow().contains(&device) {
+            // No stranger: it has not switched along.
+            if self.roster.borrow().network.is_some() { CloseCode::OtherNetwork } else { CloseCode::Left }
+        } else {
+            self.refusals.tell(device, Attempt::NotMember);
+            CloseCode::NotMember
+        };
         AfterHandshakeOutcome::Reject { error_code: code.code(), reason: code.text().as_bytes().to_vec() }
     }
 }

@@ -7,6 +7,7 @@
 //! - `members`: members that misbehave
 //! - `story`: found, invite, knock, approve, use; deny; restart; a third device; removal
 //! - `nearby`: members and networks on the local network
+//! - `probe`: what the doctor is told, stage by stage
 //! - `relays`: relays of the network, and settings that change while everything runs
 //! - `requests`: streams, cancel, many at once, dead peers
 //! - `strangers`: what somebody who is no member can do, which is nothing
@@ -21,6 +22,7 @@ mod knocks;
 mod lookup;
 mod members;
 mod nearby;
+mod probe;
 mod relays;
 mod requests;
 mod story;
