@@ -11,6 +11,12 @@ import { prepareFor } from './lib/setup.mjs';
 const BENCHES = {
   inference: { crate: 'myownmesh', needs: ['engine'], about: 'what the mesh adds to a streamed answer' },
   mesh: { crate: 'myownmesh', needs: [], json: true, about: 'coming in, going out, switching, records, idling' },
+  links: {
+    crate: 'myownmesh',
+    needs: ['engine'],
+    command: ['--test', 'links', '--', 'measure'],
+    about: 'the first word from another device, by the link between them (Linux, root)',
+  },
 };
 
 await runMain(async () => {
@@ -26,10 +32,10 @@ await runMain(async () => {
   const wanted = names.length > 0 ? names : Object.keys(BENCHES);
   const { env } = await prepareFor(new Set(wanted.flatMap((name) => BENCHES[name].needs)));
   for (const name of wanted) {
-    const { crate, about, json } = BENCHES[name];
+    const { crate, about, json, command: own } = BENCHES[name];
     say(`\n# ${name}: ${about}\n`);
     const options = json ? [...flags, '--json', at('out', 'bench', `${name}.json`)] : [];
-    const command = ['bench', '-p', crate, '--bench', name, '--', ...options];
-    await must(`The benchmark ${name}`, 'cargo', command, { show: true, env });
+    const command = own ?? ['--bench', name, '--', ...options];
+    await must(`The benchmark ${name}`, 'cargo', ['bench', '-p', crate, ...command], { show: true, env });
   }
 });

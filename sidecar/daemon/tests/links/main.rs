@@ -11,6 +11,8 @@
 //! * `switching`: from one network to another under load
 //! * `heal`: sleep, new addresses, frozen and killed peers, cuts, loss
 //!
+//! `measure` as the first argument prints a table instead of testing anything.
+//!
 //! Making a net takes root, Linux and TUN devices. Where one is missing the tests say so and count as ignored; on a build
 //! server that runs them as root they fail instead, for there somebody counts on them.
 
@@ -22,6 +24,8 @@ mod doctor;
 mod harness;
 #[cfg(target_os = "linux")]
 mod heal;
+#[cfg(target_os = "linux")]
+mod measure;
 #[cfg(target_os = "linux")]
 mod members;
 #[cfg(target_os = "linux")]

@@ -3,8 +3,8 @@
 use myownmesh_control::api::ControlApiClient;
 use myownmesh_control::types::SettingsPatch;
 
-use crate::harness::story::{self, knock_of, online, outcome, own_code};
-use crate::harness::{Daemon, Place};
+use crate::harness::story::{self, knock_of, online};
+use crate::harness::{Daemon, Place, Running, ok};
 use crate::net::{Net, address};
 use crate::steps::gone_nearby;
 
@@ -31,14 +31,24 @@ pub(crate) async fn an_announced_network_is_joined_without_an_invite() {
     let (desk, lap) = tokio::join!(desk.start(), lap.start());
     story::found(&desk, "Home").await;
     // A network shows itself only if its owner says so.
+    let quiet = ok(&lap.place, ["nearby"]).await;
+    assert!(quiet.as_array().expect("a list").iter().all(|one| one["network"].is_null()), "{quiet}");
     let announce = |on| SettingsPatch { announce: Some(on), ..SettingsPatch::default() };
     desk.control.network_settings("Home".to_owned(), announce(true)).await.expect("its owner may");
     assert_eq!(announced(&lap, &desk).await, "Home");
-    let join = lap.control.nearby_join(desk.id().to_owned()).await.expect("it can be knocked at");
+    let nearby = ok(&lap.place, ["nearby"]).await;
+    assert_eq!((&nearby[0]["device_name"], &nearby[0]["network"]), (&"Desk".into(), &"Home".into()), "{nearby}");
+    let mut join = Running::start(&lap.place, ["join", "--nearby", "Desk", "--wait", "30"]);
     let waiting = knock_of(&desk, &lap).await;
-    assert_eq!(own_code(&lap, &join).await, waiting.code);
-    desk.control.knock_approve(waiting.id, None, Some(waiting.code)).await.expect("it can be approved");
-    assert_eq!(outcome(&lap, &join).await.expect("it is approved"), "Home");
+    let mut line = join.line().await;
+    while line["event"] != "knocking" {
+        line = join.line().await;
+    }
+    assert_eq!(line["code"], waiting.code);
+    ok(&desk.place, ["approve", &waiting.id, "--code", &waiting.code]).await;
+    let line = join.line().await;
+    assert_eq!((&line["event"], &line["network"]), (&"joined".into(), &"Home".into()), "{line}");
+    assert_eq!(join.end().await, 0);
     online(&desk, &lap).await;
     online(&lap, &desk).await;
     desk.control.network_settings("Home".to_owned(), announce(false)).await.expect("its owner may");

@@ -1,4 +1,4 @@
-//! What else runs on a node: this binary again, told to be something other than tests.
+//! This binary, told to be something other than tests: above all what else runs on a node.
 
 mod engine;
 mod relay;
@@ -19,6 +19,7 @@ pub(crate) fn play(mut arguments: impl Iterator<Item = String>) -> Option<ExitCo
     let address = || -> SocketAddr { arguments.next().and_then(|text| text.parse().ok()).expect("an address") };
     match &*role {
         "be-relay" => runtime().block_on(relay::serve({ address }())),
+        "measure" => runtime().block_on(crate::measure::run()),
         "be-engine" => runtime().block_on(engine::serve({ address }())),
         _ => return None,
     }
