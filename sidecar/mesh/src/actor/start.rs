@@ -54,7 +54,13 @@ pub(crate) async fn start(config: MeshConfig) -> Result<Inner, MeshError> {
     let door = endpoint::MembersOnly::new(roster_watch.clone(), elsewhere_watch, refusals.clone());
     let outlet = Outlet::start(stops.reach.clone()).await.map_err(|error| MeshError::Bind(error.to_string()))?;
     let setup = endpoint::Setup { secret: config.secret, outlet: outlet.clone(), door };
-    let endpoint = endpoint::bind(setup, &listen, &last).await?;
+    let endpoint = match endpoint::bind(setup, &listen, &last).await {
+        Ok(endpoint) => endpoint,
+        Err(error) => {
+            stops.all();
+            return Err(error);
+        }
+    };
     let (ways, ways_watch) = watch::channel(Ways::default());
 
     let (inbox, commands) = mpsc::channel(INBOX);

@@ -5,9 +5,11 @@
 //! A watch channel, not events: whoever reads late sees the present, and nobody can block the actor.
 //!
 //! - `dial`: the ladder by which a member is reached again
+//! - `news`: what is heard of where devices are, this one included
 //! - `wake`: notices that this device slept
 
 mod dial;
+mod news;
 mod wake;
 
 use std::collections::BTreeMap;
@@ -298,99 +300,6 @@ impl Actor {
         }
     }
 
-    fn learn(&mut self, device: DeviceId, news: &Places) {
-        let known = self.places.entry(device).or_default();
-        let merged = known.merged(news);
-        if merged != *known {
-            *known = merged;
-            self.dial_soon(device, Duration::ZERO);
-        }
-    }
-
-    /// `device` is on the local network, or not any more.
-    fn seen_nearby(&mut self, device: DeviceId, places: Places) {
-        if places.is_empty() {
-            self.nearby.remove(&device);
-        } else if self.peers.contains_key(&device) {
-            self.nearby.insert(device, places);
-            self.try_again(device);
-        }
-    }
-
-    /// `device` says itself where it is.
-    fn told(&mut self, device: DeviceId, places: Places) {
-        if self.peers.contains_key(&device) {
-            self.places.insert(device, places);
-            self.try_again(device);
-        }
-    }
-
-    /// There is news of `device`: what failed before may work now.
-    fn try_again(&mut self, device: DeviceId) {
-        if let Some(peer) = self.peers.get_mut(&device).filter(|peer| peer.links.is_empty()) {
-            peer.failures = peer.failures.min(1);
-        }
-        self.dial_soon(device, Duration::ZERO);
-    }
-
-    /// This device is elsewhere, or has other ways.
-    fn moved(&mut self) {
-        self.note_own_places();
-        self.setup.ways.mark_unchanged();
-        let devices: Vec<DeviceId> = self.peers.keys().copied().collect();
-        devices.into_iter().for_each(|device| self.try_again(device));
-        self.leave_relays();
-    }
-
-    /// Links whose only path was a relay that is cut off by now are dead: they are made again without waiting for that
-    /// to show.
-    fn leave_relays(&mut self) {
-        let ways = self.setup.ways.borrow().clone();
-        for (device, peer) in &mut self.peers {
-            for link in peer.links.iter().filter(|link| link.relay().is_some_and(|relay| !ways.carries(&relay))) {
-                tracing::info!(device = %device.short(), "left a relay that is no longer used");
-                link.close(CloseCode::Replaced);
-            }
-        }
-    }
-
-    /// This device slept, or its program was stopped: no link can be trusted, and the network may be another one.
-    fn woke(&mut self) {
-        tracing::info!("awake again; looking for everybody");
-        let endpoint = self.setup.endpoint.clone();
-        self.tasks.spawn(async move {
-            endpoint.network_change().await;
-            Outcome::Done
-        });
-        let devices: Vec<DeviceId> = self.peers.keys().copied().collect();
-        for device in devices {
-            if self.peers.get(&device).is_some_and(|peer| peer.links.is_empty()) {
-                self.try_again(device);
-            } else {
-                self.replace(device);
-            }
-        }
-    }
-
-    /// Makes a new connection to a linked device; it takes the place of the old one without losing a request.
-    fn replace(&mut self, device: DeviceId) {
-        if let Some(peer) = self.peers.get_mut(&device).filter(|peer| peer.dial != Dial::Running) {
-            peer.dial = Dial::Running;
-            // Where it was may be nowhere now: everything is tried.
-            peer.failures = peer.failures.max(1);
-            self.spawn_dial(device);
-        }
-    }
-
-    fn note_own_places(&mut self) {
-        let own = endpoint::own_places(&self.setup.endpoint, &self.setup.ways.borrow());
-        self.own.send_if_modified(|told| {
-            let changed = *told != own;
-            *told = own;
-            changed
-        });
-    }
-
     /// Tries `device` after `delay`, unless it is linked or being dialled.
     fn dial_soon(&mut self, device: DeviceId, delay: Duration) {
         let Some(peer) = self.peers.get_mut(&device) else { return };
@@ -435,12 +344,6 @@ impl Actor {
         if let Some(peer) = self.peers.get_mut(&device) {
             peer.state = state;
         }
-    }
-
-    /// Where `device` is seen, and behind that where it was told to be.
-    fn known_places(&self, device: DeviceId) -> Places {
-        let told = self.places.get(&device).cloned().unwrap_or_default();
-        self.nearby.get(&device).map_or_else(|| told.clone(), |nearby| nearby.merged(&told))
     }
 
     fn spawn_dial(&mut self, device: DeviceId) {

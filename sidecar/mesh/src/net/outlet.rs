@@ -3,8 +3,9 @@
 //! The endpoint is told to reach every server through this proxy, which listens on loopback, asks for a password, and
 //! opens only to the servers that the settings name at that moment. So "nothing contacts the internet unless a setting
 //! says so" does not depend on what a library does on its own, and a relay that is struck from the settings is cut off
-//! at once: iroh itself would stay connected to the last relay for ever. Devices reach each other over UDP, which does
-//! not pass here; what passes is encrypted end to end in any case.
+//! at once: iroh itself would stay connected to the last relay for ever. UDP does not pass here: it goes to other devices,
+//! and to a relay that is set, to ask for the address this device is seen at. What passes is encrypted end to end in any
+//! case.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
