@@ -95,6 +95,20 @@ test('a knock that ends takes its notification with it', async () => {
   await notifications.seeCount(before - 1);
 });
 
+test('a knock that another member answers takes its notification with it', async () => {
+  const [app, desk] = removed;
+  const attic = own(new Device('Attic'));
+  await attic.serve();
+  const { invite: link } = await app.device.cli('invite');
+  const joining = attic.follow(['join', link, '--wait', '120']);
+  await notifications.see(titleOf('Attic'));
+  const before = await notifications.count();
+  const passed = async () => (await desk.cli('knocks')).find((knock) => knock.device_name === 'Attic') ?? null;
+  await desk.cli('approve', (await until('the knock on the other member', passed)).id);
+  await notifications.seeCount(before - 1);
+  await joining.done;
+});
+
 test('a knock while the person looks at the window raises no notification', async () => {
   const app = own(new App());
   const laptop = own(new Device('Laptop'));

@@ -171,6 +171,17 @@ mod tests {
         assert_eq!(check(&format!("{JOIN}{}", "a".repeat(10_000_000))), Err(Ignored::TooLong));
     }
 
+    /// The bundler's own template names the links, but forgets to take one.
+    #[test]
+    fn the_package_says_that_the_app_opens_these_links_and_takes_one() {
+        let config: serde_json::Value = serde_json::from_str(include_str!("../tauri.conf.json")).unwrap();
+        let scheme = JOIN.split_once(':').unwrap().0;
+        assert_eq!(config["plugins"]["deep-link"]["desktop"]["schemes"], serde_json::json!([scheme]));
+        assert_eq!(config["bundle"]["linux"]["deb"]["desktopTemplate"], "linux.desktop");
+        let entry = include_str!("../linux.desktop");
+        assert!(entry.contains("\nExec={{exec}} %u\n") && entry.contains("\nMimeType={{mime_type}}\n"), "{entry}");
+    }
+
     #[test]
     fn why_a_link_was_ignored_does_not_tell_the_link() {
         for (link, ignored) in
