@@ -12,9 +12,11 @@ use myownmesh_control::types::{DeviceState, InviteOptions, JoinEvent, NetworkKin
 use tokio::sync::watch;
 
 use crate::daemon::{Daemon, PATIENCE};
+use crate::machine::cpu_seconds;
 
-/// A state that no event announces is looked at this often.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// A state that no event announces is looked at this often. Rarely: the app would not see it sooner either, and twenty
+/// daemons that are asked all the time are not idle.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A daemon, the line to it, and how many events came over it.
 pub(crate) struct Member {
@@ -179,6 +181,11 @@ impl Fleet {
         let others = self.members.len() - 1;
         try_join_all(self.members.iter().map(|member| member.connected_to(others))).await?;
         Ok(())
+    }
+
+    /// CPU time of all daemons so far, in milliseconds.
+    pub(crate) fn cpu_ms(&self) -> f64 {
+        self.members.iter().map(|member| cpu_seconds(member.daemon.pid) * 1e3).sum()
     }
 
     /// Ends all daemons.

@@ -8,13 +8,15 @@ use myownmesh_control::api::ControlApiClient;
 use myownmesh_control::client::ControlClient;
 
 use crate::fleet::{Fleet, Member};
-use crate::report::{MS, Report, ms, p95_below};
+use crate::machine::cpu_seconds;
+use crate::report::{MS, Report, always_below, ms, p95_below};
 
 /// One device after the other renames itself; measures until each of the others shows the new name.
 pub(crate) async fn convergence(report: &mut Report, fleet: &Fleet, rounds: usize) -> Result<()> {
     let size = fleet.members.len();
-    let (mut each, mut last) = (Vec::new(), Vec::new());
+    let (mut each, mut last, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..rounds {
+        let before = fleet.cpu_ms();
         let author = &fleet.members[round % size];
         let id = author.id()?;
         let name = format!("Renamed {size} {round}");
@@ -25,9 +27,11 @@ pub(crate) async fn convergence(report: &mut Report, fleet: &Fleet, rounds: usiz
         let took: Vec<f64> = seen.into_iter().map(|(at, ())| ms(started, at)).collect();
         last.push(took.iter().copied().fold(0.0, f64::max));
         each.extend(took);
+        cpu.push(fleet.cpu_ms() - before);
     }
     report.add(&format!("1 new record over {size} devices, to each"), MS, each, p95_below(Duration::from_millis(500)));
     report.add(&format!("1 new record over {size} devices, to the last"), MS, last, None);
+    report.add(&format!("CPU of all {size} together for 1 new record"), MS, cpu, None);
     Ok(())
 }
 
@@ -80,11 +84,12 @@ async fn decisions(client: &ControlClient) -> Result<(usize, String)> {
     Ok((list.len(), newest.id.clone()))
 }
 
-/// The members of a fleet that grows, for the figures that depend on its size.
+/// What each daemon of a fleet costs while nothing happens.
 pub(crate) async fn idle(report: &mut Report, fleet: &Fleet, window: Duration) -> Result<()> {
     let size = fleet.members.len();
     // What joining left to do is not idleness.
     tokio::time::sleep(Duration::from_secs(3)).await;
+    let cpu = |member: &Member| cpu_seconds(member.daemon.pid);
     let before: Vec<f64> = fleet.members.iter().map(cpu).collect();
     let started = Instant::now();
     tokio::time::sleep(window).await;
@@ -96,19 +101,15 @@ pub(crate) async fn idle(report: &mut Report, fleet: &Fleet, window: Duration) -
         &format!("idle CPU of a daemon among {size} devices"),
         "% of a core",
         used,
-        ten.then_some(()).and_then(|()| crate::report::always_below(1.0)),
+        if ten { always_below(1.0) } else { None },
     );
     report.add(
         &format!("memory of a daemon among {size} devices"),
         "MB",
         memory,
-        ten.then_some(()).and_then(|()| crate::report::always_below(60.0)),
+        if ten { always_below(60.0) } else { None },
     );
     Ok(())
-}
-
-fn cpu(member: &Member) -> f64 {
-    crate::machine::cpu_seconds(member.daemon.pid)
 }
 
 /// Resident memory of a process in MB (10^6 bytes), from `/proc/PID/status`.
