@@ -438,10 +438,10 @@ impl Actor {
             let id = link.id();
             // A full inbox makes the actor look again anyway, and places are told again at the next connect.
             let tell = move |news| {
-                drop(inbox.try_send(match news {
+                let _ = inbox.try_send(match news {
                     News::Retired => Command::LookAgain,
                     News::Moved(places) => Command::Told(device, places),
-                }))
+                });
             };
             let reason = link.run(control, gate, own, tell).await;
             Outcome::Ended(device, id, reason)
