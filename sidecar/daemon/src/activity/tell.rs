@@ -26,7 +26,10 @@ impl Teller {
 
     /// Whether the decisions of the active network tell more about this event.
     pub(crate) fn wants_decisions(event: &MeshEvent) -> bool {
-        matches!(event, MeshEvent::MemberAdded { .. } | MeshEvent::MemberRemoved { .. })
+        matches!(
+            event,
+            MeshEvent::MemberAdded { .. } | MeshEvent::MemberRemoved { .. } | MeshEvent::RemovalAcknowledged { .. }
+        )
     }
 
     /// The event as an activity; `None` when there is nothing to tell of it. `decisions` are those of the active

@@ -149,9 +149,20 @@ mod platform {
         let listener = std::sync::Arc::new(tokio::net::UnixListener::bind(path)?);
         // Its folder keeps others out already; this says so on the socket itself.
         crate::platform::make_private_file(path)?;
+        let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(path)?);
         let accept = move || {
             let listener = std::sync::Arc::clone(&listener);
-            async move { Ok(listener.accept().await?.0) }
+            async move {
+                loop {
+                    let (stream, _) = listener.accept().await?;
+                    // Modes can be changed by mistake; who is at the other end cannot.
+                    match stream.peer_cred() {
+                        Ok(peer) if peer.uid() == owner || peer.uid() == 0 => return Ok(stream),
+                        Ok(peer) => tracing::warn!(uid = peer.uid(), "another user at the control socket was refused"),
+                        Err(error) => tracing::warn!(%error, "a client that cannot be told was refused"),
+                    }
+                }
+            }
         };
         Ok(rpc.accept(accept, |_| Ok(())))
     }

@@ -17,6 +17,15 @@ async fn without_a_daemon_every_command_exits_with_three() {
         &["invite"],
         &["join", "myownllm://join/x"],
         &["knocks"],
+        &["network", "settings"],
+        &["network", "kind", "open"],
+        &["network", "decisions"],
+        &["nearby"],
+        &["join", "--nearby", "D"],
+        &["relays"],
+        &["connections"],
+        &["activity"],
+        &["doctor", "--masked"],
         &["approve", "k"],
         &["deny", "k"],
         &["devices"],
@@ -92,7 +101,16 @@ async fn documents_carry_what_the_contract_names() {
     offers(&host, &host, "chain").await;
     has(&ok(&desk, ["models"]).await[0], "id device engine state context_length size_bytes");
     let report = ok(&desk, ["doctor"]).await;
-    has(&report["checks"][0], "name ok detail fix");
+    has(&report, "checks report");
+    has(&report["checks"][0], "name ok detail fix cause");
+    has(&ok(&desk, ["network", "settings"]).await["settings"], "relays lookup mdns announce air_gapped");
+    let decision = "id at author_id author kind subject_id text counts why_not acknowledged waiting";
+    has(&ok(&desk, ["network", "decisions"]).await[0], decision);
+    has(&ok(&desk, ["activity"]).await[0], "id at network_id kind device_id device_name text");
+    for list in ["nearby", "relays", "connections"] {
+        assert!(ok(&desk, [list]).await.as_array().is_some_and(Vec::is_empty), "{list}");
+        assert_eq!(cli(&desk, [list]).await.code, 0, "{list}");
+    }
     assert!(ok(&desk, ["knocks"]).await.as_array().is_some_and(Vec::is_empty));
 }
 
@@ -186,6 +204,15 @@ async fn hostile_arguments_are_answered_with_sentences() {
         assert_eq!(code, "not_found");
         let (code, _) = refused(&desk, ["approve", name]).await;
         assert_eq!(code, "not_found");
+        let (code, message) = refused(&desk, ["join", "--nearby", name]).await;
+        assert_eq!(code, "not_found", "{message}");
+        let (code, _) = refused(&desk, ["network", "kind", "open", name]).await;
+        assert_eq!(code, "not_found");
+        let (code, _) = refused(&desk, ["doctor", name]).await;
+        assert!(code == "not_found" || code == "invalid_invite", "{code}");
+        assert!(
+            ok(&desk, ["activity", "--search", name, "--device", name]).await.as_array().is_some_and(Vec::is_empty)
+        );
         let (code, _) = refused(&desk, ["conversation", "show", name]).await;
         assert_eq!(code, "not_found");
         let (code, _) = refused(&desk, ["engine", "test", name]).await;

@@ -2,6 +2,8 @@
 //!
 //! * `join`: knocking, approving, denying, restarting, pre-approved invites; the whole story through the command line
 //! * `invites`: links that are malformed, truncated, foreign, expired, revoked or used up
+//! * `trust`: who answers a knock, removals and who has heard of them, what owners govern, what is kept, other users
+//! * `switching`: from one network to another, under load, in the middle of things
 //! * `members`: three devices; strangers and removed devices at the door
 //! * `remote`: answers from another device, cancelling them, losing the asker, models that appear
 //! * `engines`: engines that die, lie, stay silent or cannot load their model
@@ -31,3 +33,5 @@ mod members;
 mod origins;
 mod remote;
 mod secrets;
+mod switching;
+mod trust;

@@ -71,3 +71,22 @@ fn stat(pid: u32) -> Option<Vec<String>> {
     let (_, fields) = text.rsplit_once(") ")?;
     Some(fields.split(' ').map(str::to_owned).collect())
 }
+
+/// What a process holds at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// Open files, sockets among them.
+    pub(crate) files: usize,
+    /// Threads.
+    pub(crate) threads: usize,
+    /// Resident memory in kilobytes.
+    pub(crate) memory_kb: usize,
+}
+
+/// What the process holds now.
+pub(crate) fn held(pid: u32) -> Held {
+    let count = |folder: &str| fs::read_dir(format!("/proc/{pid}/{folder}")).into_iter().flatten().count();
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
+    Held { files: count("fd"), threads: count("task"), memory_kb: memory.unwrap_or(0) }
+}
