@@ -3,10 +3,12 @@
 use myownmesh_control::error::ControlError;
 use myownmesh_control::types::{Conversation, ConversationSummary, Event};
 
+use super::activities::check_search;
 use crate::convert::OrControl;
 use crate::daemon::Daemon;
 
 pub(super) async fn list(daemon: &Daemon, search: Option<String>) -> Result<Vec<ConversationSummary>, ControlError> {
+    check_search(search.as_deref())?;
     let mut list = daemon.conversations.list(daemon.scope(), search).await.or_control()?;
     let running = daemon.answers.running().await;
     for summary in &mut list {
