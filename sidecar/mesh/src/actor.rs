@@ -8,11 +8,13 @@
 //! - `networks`: found, use, leave, forget, rename, adopt
 //! - `members`: admit, roles, names, invites
 //! - `governance`: kind, settings, decisions, removals and who has confirmed them
-//! - `peers`: links that come and go, records and cards of other members
+//! - `intake`: records that other members send
+//! - `peers`: links that come and go, what other members ask for, their cards
 //! - `picture`: roster and snapshot
 //! - `start`: puts all of it together, and takes it apart in order
 
 mod governance;
+mod intake;
 mod members;
 mod networks;
 mod peers;

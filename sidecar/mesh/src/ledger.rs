@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::proto::fold::{Membership, fold};
 use crate::proto::ids::{NetworkId, RecordId};
+use crate::proto::quota::Shares;
 use crate::proto::reconcile::RecordSet;
 use crate::proto::record::Record;
 
@@ -13,6 +14,7 @@ use crate::proto::record::Record;
 pub(crate) struct Ledger {
     records: BTreeMap<RecordId, Record>,
     set: Arc<RecordSet>,
+    shares: Shares,
     membership: Arc<Membership>,
 }
 
@@ -21,14 +23,17 @@ impl Ledger {
     pub(crate) fn new(network: NetworkId, records: Vec<Record>) -> Option<Self> {
         let membership = Arc::new(fold(network, &records)?);
         let set = Arc::new(records.iter().collect());
+        let mut shares = Shares::default();
+        records.iter().for_each(|record| shares.count(record));
         let records = records.into_iter().map(|record| (record.id(), record)).collect();
-        Some(Self { records, set, membership })
+        Some(Self { records, set, shares, membership })
     }
 
     /// Adds records that were checked and stored, and folds anew. Returns what the records said before.
     pub(crate) fn add(&mut self, added: &[Record]) -> Arc<Membership> {
         for record in added {
             Arc::make_mut(&mut self.set).insert(record);
+            self.shares.count(record);
             self.records.insert(record.id(), record.clone());
         }
         let before = self.membership.clone();
@@ -36,6 +41,11 @@ impl Ledger {
             self.membership = Arc::new(membership);
         }
         before
+    }
+
+    /// How much is kept of each author.
+    pub(crate) fn shares(&self) -> &Shares {
+        &self.shares
     }
 
     /// What the records say.

@@ -11,14 +11,11 @@ use super::{Actor, Command};
 use crate::api::{LinkState, MeshEvent, ProbeCause};
 use crate::clock::now_ms;
 use crate::error::MeshError;
-use crate::net::hello::Places;
 use crate::net::link::Link;
-use crate::net::refusals::Attempt;
 use crate::net::sync::{self, BATCH_BYTES, BATCH_IDS, CARD, CardPush, MAX_CARD, Push, RECORDS, pack};
 use crate::proto::ids::{DeviceId, NetworkId, RecordId};
 use crate::proto::knock::PeerAddress;
 use crate::proto::reconcile;
-use crate::proto::record::{Record, RecordError};
 use crate::proto::spread::{Effect, Event};
 
 impl Actor {
@@ -53,7 +50,7 @@ impl Actor {
         }
     }
 
-    fn name_of(&self, device: DeviceId) -> Option<crate::proto::name::DeviceName> {
+    pub(super) fn name_of(&self, device: DeviceId) -> Option<crate::proto::name::DeviceName> {
         self.active.as_ref()?.membership().members.get(&device).map(|member| member.name.clone())
     }
 
@@ -158,53 +155,6 @@ impl Actor {
                 let _ = inbox.send(Command::Spread { network, event: Event::PushFailed(device) }).await;
             }
         });
-    }
-
-    /// Takes in records that a member sent.
-    pub(super) async fn peer_records(
-        &mut self,
-        from: DeviceId,
-        network: NetworkId,
-        push: Push,
-    ) -> Result<(), MeshError> {
-        let ledger = self.ledger_of(network)?;
-        let now = now_ms();
-        let mut fresh = Vec::new();
-        for bytes in &push.records {
-            match Record::decode_for(network, bytes) {
-                Ok(record) if ledger.contains(&record.id()) || self.refused.contains(&record.id()) => {}
-                Ok(record) => fresh.push(record),
-                // Understood once this device is updated; it is offered again then.
-                Err(RecordError::NewerVersion(_)) => {}
-                Err(error) => {
-                    if let Some(attempt) = Attempt::of_record(&error) {
-                        self.refusals.tell(from, attempt);
-                    }
-                    return Err(MeshError::Protocol(error.to_string()));
-                }
-            }
-        }
-        fresh.retain(|record| match self.clock.observe(record.hlc(), now) {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::debug!(author = %record.author().short(), %error, "refused a record for now");
-                self.refusals.tell(record.author(), Attempt::FutureRecord);
-                self.refused.add(record.id());
-                false
-            }
-        });
-        let added = self.store.insert_all(&fresh, now)?;
-        if added.is_empty() {
-            for peer in push.peers {
-                let places = Places::new(peer.addresses, peer.relay);
-                if self.name_of(peer.device).is_some() && peer.device != self.me {
-                    self.learn(network, peer.device, &places).await;
-                }
-            }
-        } else {
-            self.take_effect(&added, push.peers, Some(from)).await;
-        }
-        Ok(())
     }
 
     /// Records that a member asks for, as many as fit.

@@ -21,7 +21,7 @@ use super::hello::{CONTROL_LIMIT, Control, INTRODUCTION_LIMIT, Introduction, Pla
 use super::http;
 use super::pulse::Pulse;
 use super::refusals::Attempt;
-use super::serve::Gate;
+use super::serve::{Gate, Turns};
 use super::wire::{self, FrameReader, WireError};
 use crate::api::{ConnectionInfo, PathKind, ProbeCause};
 use crate::clock::now_ms;
@@ -65,6 +65,7 @@ pub(crate) struct Link {
     ended: Notify,
     retire: CancellationToken,
     revoked: CancellationToken,
+    turns: Turns,
 }
 
 /// Why no request stream could be opened.
@@ -273,6 +274,7 @@ impl Link {
             ended: Notify::new(),
             retire: CancellationToken::new(),
             revoked: CancellationToken::new(),
+            turns: Turns::new(),
         }
     }
 
@@ -462,7 +464,7 @@ impl Link {
             let _ = send.reset(CloseCode::Removed.code());
             return;
         }
-        let service = gate.for_member(self.network, self.device);
+        let service = gate.for_member(self.network, self.device, self.turns.clone());
         tokio::select! {
             biased;
             () = self.revoked.cancelled() => {}

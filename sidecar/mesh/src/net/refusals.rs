@@ -60,6 +60,8 @@ pub(crate) enum Attempt {
     ForeignRecord,
     /// A record over the size limit.
     LargeRecord,
+    /// More records than a device ever needs.
+    RecordFlood,
     /// A record whose clock is far ahead.
     FutureRecord,
     /// Bytes that are no record.
@@ -90,6 +92,7 @@ impl Attempt {
             Self::ForgedRecord => "It sent a record that was not signed by the device it names.",
             Self::ForeignRecord => "It sent a record of another network.",
             Self::LargeRecord => "It sent a record that is too large.",
+            Self::RecordFlood => "It sent more records than a device ever needs. Remove it if nobody knows why.",
             Self::FutureRecord => "It sent a record whose time is more than a day ahead. Check the clocks.",
             Self::BadRecord => "It sent a record that is damaged.",
             Self::NoAuthority => "It signed a decision that it may not make.",

@@ -2,7 +2,8 @@
 //! body to the mesh's actor and answers with what that says.
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
@@ -10,6 +11,7 @@ use http::{StatusCode, header};
 use tokio::sync::{mpsc, oneshot};
 
 use super::refusals::Attempt;
+use super::serve::Turns;
 use super::sync::{
     CARD, CardPush, DECIDE, FETCH, KNOCKS, MAX_BODY, MAX_CARD, PING, Push, RECONCILE, RECORDS, TIME, pack, unpack,
 };
@@ -30,7 +32,6 @@ type Inbox = mpsc::Sender<Command>;
 /// The routes; `inbox` is the actor's.
 pub(crate) fn routes(inbox: Inbox) -> Router {
     Router::new()
-        .route(PING, get(|| async { (StatusCode::NO_CONTENT, [(TIME, now_ms().to_string())]) }))
         .route(RECORDS, post(records))
         .route(FETCH, post(fetch))
         .route(RECONCILE, post(reconcile))
@@ -38,7 +39,16 @@ pub(crate) fn routes(inbox: Inbox) -> Router {
         .route(CARD, post(card).layer(DefaultBodyLimit::max(MAX_CARD + CARD_SLACK)))
         .route(KNOCKS, post(knocks).layer(DefaultBodyLimit::max(BOARD_LIMIT)))
         .route(DECIDE, post(decide).layer(DefaultBodyLimit::max(DECIDE_LIMIT)))
+        .route_layer(middleware::from_fn(in_turn))
+        // Answered out of turn: it tells how quickly this device answers.
+        .route(PING, get(|| async { (StatusCode::NO_CONTENT, [(TIME, now_ms().to_string())]) }))
         .with_state(inbox)
+}
+
+/// A request waits, its body unread, until few others of its link are being looked at.
+async fn in_turn(Extension(turns): Extension<Turns>, request: Request, next: Next) -> Response {
+    let _turn = turns.take().await;
+    next.run(request).await
 }
 
 async fn records(State(inbox): State<Inbox>, Extension(asker): Extension<Asker>, body: Bytes) -> Response {

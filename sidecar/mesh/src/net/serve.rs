@@ -4,16 +4,39 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use axum::body::Body;
 use http::{Request, Response, StatusCode, header};
 use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt as _;
 
 use super::refusals::{Attempt, Refusals};
 use crate::api::Asker;
 use crate::proto::ids::{DeviceId, NetworkId};
 use crate::roster::RosterWatch;
+
+/// How many requests of one link the mesh's own routes look at at once; the others wait unread. It bounds what a member
+/// can make this device hold and queue, however many streams it opens.
+const AT_ONCE: usize = 8;
+
+/// Whose turn it is on one link, for the mesh's own routes.
+#[derive(Debug, Clone)]
+pub(crate) struct Turns(Arc<Semaphore>);
+
+impl Turns {
+    /// For a new link.
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(AT_ONCE)))
+    }
+
+    /// Waits for a turn; it ends when what is given is dropped.
+    pub(crate) async fn take(self) -> Option<OwnedSemaphorePermit> {
+        // Nobody closes it.
+        self.0.acquire_owned().await.ok()
+    }
+}
 
 /// The service and who may use it. Cheap to clone.
 #[derive(Clone)]
@@ -40,17 +63,24 @@ impl Gate {
     }
 
     /// The hyper service for one stream of `device`, which connected through `network`.
-    pub(crate) fn for_member(&self, network: NetworkId, device: DeviceId) -> MemberService {
-        MemberService { gate: self.clone(), network, device }
+    pub(crate) fn for_member(&self, network: NetworkId, device: DeviceId, turns: Turns) -> MemberService {
+        MemberService { gate: self.clone(), network, device, turns }
     }
 
-    async fn answer(self, network: NetworkId, device: DeviceId, mut request: Request<Body>) -> Response<Body> {
+    async fn answer(
+        self,
+        network: NetworkId,
+        device: DeviceId,
+        turns: Turns,
+        mut request: Request<Body>,
+    ) -> Response<Body> {
         let member = self.roster.borrow().member_of(network, device).cloned();
         let Some(member) = member else {
             tracing::debug!(device = %device.short(), path = request.uri().path(), "refused a request of a non-member");
             self.refusals.tell(device, Attempt::NotMember);
             return refusal();
         };
+        request.extensions_mut().insert(turns);
         request.extensions_mut().insert(Asker { device_id: device, name: member.name, role: member.role, network });
         match self.router.oneshot(request).await {
             Ok(mut response) => {
@@ -71,6 +101,7 @@ pub(crate) struct MemberService {
     gate: Gate,
     network: NetworkId,
     device: DeviceId,
+    turns: Turns,
 }
 
 impl hyper::service::Service<Request<Incoming>> for MemberService {
@@ -79,8 +110,8 @@ impl hyper::service::Service<Request<Incoming>> for MemberService {
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let Self { gate, network, device } = self.clone();
-        Box::pin(async move { Ok(gate.answer(network, device, request.map(Body::new)).await) })
+        let Self { gate, network, device, turns } = self.clone();
+        Box::pin(async move { Ok(gate.answer(network, device, turns, request.map(Body::new)).await) })
     }
 }
 
@@ -95,7 +126,6 @@ fn refusal() -> Response<Body> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::sync::Arc;
 
     use axum::Extension;
     use axum::routing::get;
@@ -123,7 +153,7 @@ mod tests {
         let gate = Gate::new(watching, router, refusals);
         let ask = |network, device| {
             let request = Request::get("/who").body(Body::empty()).expect("a request");
-            gate.clone().answer(network, device, request)
+            gate.clone().answer(network, device, Turns::new(), request)
         };
 
         assert_eq!(ask(network, device(1)).await.status(), StatusCode::OK);

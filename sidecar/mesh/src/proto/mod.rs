@@ -13,6 +13,7 @@ pub mod invite;
 pub mod knock;
 pub mod limits;
 pub mod name;
+pub mod quota;
 pub mod reconcile;
 pub mod record;
 pub mod settings;

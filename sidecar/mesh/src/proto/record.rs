@@ -410,6 +410,23 @@ impl Record {
         Ok(Self(Arc::new(Inner { id, network, author, seq, hlc, body, bytes: bytes.to_vec() })))
     }
 
+    /// The id that `bytes` have if they are a record; nothing is checked. Cheap: enough to pass over what is known.
+    ///
+    /// `None` for what cannot be a record of this version.
+    pub fn id_in(bytes: &[u8]) -> Option<RecordId> {
+        if bytes.len() > MAX_RECORD_BYTES || bytes.first() != Some(&VERSION) {
+            return None;
+        }
+        bytes.split_last_chunk::<SIGNATURE_BYTES>().map(|(signed, _)| record_id(signed))
+    }
+
+    /// The author that `bytes` name if they are a record; nothing is checked.
+    pub fn author_in(bytes: &[u8]) -> Option<DeviceId> {
+        // The version and the network come first.
+        let author: &[u8; 32] = bytes.get(1 + 32..1 + 64)?.try_into().ok()?;
+        DeviceId::from_bytes(author).ok()
+    }
+
     /// As [`decode`](Self::decode), and refuses a record of another network.
     pub fn decode_for(network: NetworkId, bytes: &[u8]) -> Result<Self, RecordError> {
         let record = Self::decode(bytes)?;

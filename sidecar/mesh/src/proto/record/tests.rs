@@ -104,6 +104,18 @@ fn the_same_statement_has_the_same_id() {
 }
 
 #[test]
+fn id_and_author_can_be_told_before_anything_is_checked() {
+    for (what, record) in one_of_each() {
+        assert_eq!(Record::id_in(record.as_bytes()), Some(record.id()), "{what}");
+        assert_eq!(Record::author_in(record.as_bytes()), Some(record.author()), "{what}");
+    }
+    for bytes in [&[][..], &[1], &[2; 200], &[0; 200], &[1; MAX_RECORD_BYTES + 1]] {
+        assert_eq!(Record::id_in(bytes), None);
+    }
+    assert_eq!(Record::author_in(&[1; 64]), None);
+}
+
+#[test]
 fn a_record_of_another_network_is_refused() {
     let record = sign(Body::Leave);
     assert_eq!(Record::decode_for(network(), record.as_bytes()).as_ref(), Ok(&record));

@@ -1,8 +1,11 @@
 //! Too much, too large, too far ahead.
 
+use std::time::{Duration, Instant};
+
 use myownmesh_mesh::proto::hlc::{Hlc, MAX_AHEAD_MS};
+use myownmesh_mesh::proto::quota::{MAX_BYTES, MAX_FOREIGN_BYTES};
 use myownmesh_mesh::proto::record::{Body, DeviceInfo, MAX_RECORD_BYTES, Record, RecordError};
-use myownmesh_mesh::{DeviceName, NetworkName};
+use myownmesh_mesh::{DeviceId, DeviceName, NetworkName};
 
 use super::liar::*;
 
@@ -71,4 +74,85 @@ async fn a_clock_far_ahead_is_not_followed() {
     scene.host.mesh.rename_network(scene.network, NetworkName::parse("Our home").unwrap()).await.unwrap();
     let latest = kept(&scene.host, scene.network).iter().map(Record::hlc).max().unwrap();
     assert!(latest.ms <= now(), "{latest:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_records_is_cut_off_and_others_are_served() {
+    let mut scene = Scene::new().await;
+    let link = scene.link().await;
+    let (start, began) = (scene.next_seq(), Instant::now());
+    let mut slowest = Duration::ZERO;
+    // More bytes than one author may have kept, in the largest records there are.
+    let size = MAX_RECORD_BYTES - 200;
+    let rounds = u64::try_from(MAX_BYTES / (32 * size)).unwrap() + 3;
+    for round in 0..rounds {
+        let at = now();
+        let next = |n| scene.liar.record(scene.network, start + round * 32 + n, at + n, filler(size));
+        let records: Vec<Vec<u8>> = (0..32).map(|n| next(n).as_bytes().to_vec()).collect();
+        link.push(&records).await;
+        let asked = Instant::now();
+        assert_eq!(scene.honest.text(scene.host.id(), "/who").await.unwrap(), "Desk Member");
+        slowest = slowest.max(asked.elapsed());
+    }
+    scene.told(scene.liar.id(), "more records than a device ever needs").await;
+    let of = |device: DeviceId| kept(&scene.host, scene.network).into_iter().filter(move |it| it.author() == device);
+    let (records, bytes) = of(scene.liar.id()).fold((0, 0), |(n, sum), it| (n + 1, sum + it.as_bytes().len()));
+    println!(
+        "{} records sent in {:?}: {records} kept; slowest honest answer {slowest:?}",
+        rounds * 32,
+        began.elapsed()
+    );
+    assert!(bytes <= MAX_BYTES, "{bytes} bytes of the liar are kept");
+
+    // Records of devices that never were members have one small share together.
+    for seed in 100..140 {
+        let stranger = Liar::new(seed).await;
+        let record = |seq| stranger.record(scene.network, seq, now() + seq, filler(size)).as_bytes().to_vec();
+        link.push(&(1..=4).map(record).collect::<Vec<_>>()).await;
+    }
+    let strangers = kept(&scene.host, scene.network);
+    let members = believed(&scene.host, scene.network).members;
+    let foreign = strangers.iter().filter(|it| !members.contains_key(&it.author())).map(|it| it.as_bytes().len());
+    assert!(foreign.sum::<usize>() <= MAX_FOREIGN_BYTES);
+    // An honest member's statements are taken as before, and so is what the victim itself decides.
+    scene.honest.mesh.rename_device(DeviceName::parse("Bureau").unwrap()).await.unwrap();
+    scene.host.until(|picture| picture.members.iter().any(|it| it.name.as_str() == "Bureau")).await;
+    scene.host.mesh.remove_device(scene.liar.id()).await.unwrap();
+    assert_eq!(scene.honest.text(scene.host.id(), "/who").await.unwrap(), "Bureau Member");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pushing_the_same_again_and_again_holds_up_nobody() {
+    let scene = Scene::new().await;
+    let link = scene.link().await;
+    let start = scene.next_seq();
+    let at = now();
+    let record = |n| scene.liar.record(scene.network, start + n, at + n, filler(0)).as_bytes().to_vec();
+    let many: Vec<Vec<u8>> = (0..3_000).map(record).collect();
+    link.push(&many).await;
+    // Many at once, each of thousands of signatures.
+    let pushes = futures_util::future::join_all((0..40).map(|_| link.push(&many)));
+    let honest = async {
+        let mut slowest = Duration::ZERO;
+        for _ in 0..10 {
+            let asked = Instant::now();
+            scene.host.mesh.invites().await.unwrap();
+            assert_eq!(scene.honest.text(scene.host.id(), "/who").await.unwrap(), "Desk Member");
+            slowest = slowest.max(asked.elapsed());
+        }
+        slowest
+    };
+    let began = Instant::now();
+    let (_, slowest) = tokio::join!(pushes, honest);
+    println!("40 pushes of 3,000 known records in {:?}; slowest honest answer meanwhile {slowest:?}", began.elapsed());
+    // The same with bodies that never end: only as many are read as have their turn.
+    let mut held = Vec::new();
+    for _ in 0..200 {
+        let (mut send, recv) = link.connection.open_bi().await.unwrap();
+        let _ = send.write_all(b"POST /mesh/v1/records HTTP/1.1\r\ncontent-length: 1000000\r\n\r\n").await;
+        held.push((send, recv));
+    }
+    scene.host.mesh.invites().await.unwrap();
+    assert_eq!(scene.honest.text(scene.host.id(), "/who").await.unwrap(), "Desk Member");
+    assert_eq!(link.get("/mesh/v1/ping").await.map(|(status, _)| status), Some(204));
 }

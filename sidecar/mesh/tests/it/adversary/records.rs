@@ -7,7 +7,9 @@ use myownmesh_mesh::proto::record::{
     Admit, Body, DeviceInfo, InviteGrant, MAX_INVITE_USES, Policy, Record, Remove, Rename, SetRole, Via,
 };
 use myownmesh_mesh::proto::welcome::MESH_ALPN;
-use myownmesh_mesh::{DeviceId, DeviceName, InviteOptions, NetworkId, NetworkKind, NetworkName, NetworkSettings, Role};
+use myownmesh_mesh::{
+    DecisionKind, DeviceId, DeviceName, InviteOptions, NetworkId, NetworkKind, NetworkName, NetworkSettings, Role,
+};
 
 use super::liar::*;
 use crate::support::*;
@@ -228,7 +230,11 @@ async fn one_number_used_twice_is_shown() {
     assert_eq!(here.len(), 1);
     assert_eq!((here[0].author, here[0].seq), (scene.liar.id(), seq));
     assert_eq!(here, there, "both drop the same one");
-    assert!(scene.host.mesh.snapshot().members.len() == 3);
+    assert_eq!(scene.host.mesh.snapshot().members.len(), 3);
+    // The owner finds it among the decisions.
+    let decisions = scene.host.mesh.decisions(scene.network).await.unwrap();
+    let shown = decisions.iter().find(|it| it.what == DecisionKind::Equivocated { seq }).unwrap();
+    assert_eq!(shown.author, scene.liar.id());
     assert_eq!(scene.honest.text(scene.host.id(), "/who").await.unwrap(), "Desk Member");
 }
 
