@@ -140,7 +140,7 @@ impl Attempt {
 /// Handle: cheap to clone, never waits.
 #[derive(Debug, Clone)]
 pub(crate) struct Refusals {
-    inbox: mpsc::Sender<(Option<DeviceId>, Attempt)>,
+    inbox: mpsc::Sender<(DeviceId, Attempt)>,
 }
 
 impl Refusals {
@@ -156,12 +156,12 @@ impl Refusals {
 
     /// Tells that `device` tried this and got nothing.
     pub(crate) fn tell(&self, device: DeviceId, attempt: Attempt) {
-        let _ = self.inbox.try_send((Some(device), attempt));
+        let _ = self.inbox.try_send((device, attempt));
     }
 }
 
 async fn run(
-    mut attempts: mpsc::Receiver<(Option<DeviceId>, Attempt)>,
+    mut attempts: mpsc::Receiver<(DeviceId, Attempt)>,
     roster: RosterWatch,
     events: broadcast::Sender<MeshEvent>,
     stop: CancellationToken,
@@ -178,10 +178,10 @@ async fn run(
             () = stop.cancelled() => return,
             attempt = attempts.recv() => {
                 let Some((device, attempt)) = attempt else { return };
-                let name = device.and_then(|device| name_of(&roster, device));
-                tracing::info!(device = device.map(|device| device.short()), ?attempt, "refused");
+                let name = name_of(&roster, device);
+                tracing::info!(device = device.short(), ?attempt, "refused");
                 if throttle.allows(device, name.is_some(), attempt, now_ms()) {
-                    tell(device, name, attempt.sentence().to_owned());
+                    tell(Some(device), name, attempt.sentence().to_owned());
                 }
             }
             () = tokio::time::sleep(Duration::from_millis(due.unwrap_or(0))), if due.is_some() => {
@@ -204,7 +204,7 @@ fn name_of(roster: &RosterWatch, device: DeviceId) -> Option<DeviceName> {
 
 /// How much is told.
 struct Throttle {
-    known: Backoff<(Option<DeviceId>, Attempt)>,
+    known: Backoff<(DeviceId, Attempt)>,
     /// When the minute that is being counted ends; `None` while nothing was told.
     ends: Option<Millis>,
     strangers: u32,
@@ -218,7 +218,7 @@ impl Throttle {
     }
 
     /// Whether this one is told by itself.
-    fn allows(&mut self, device: Option<DeviceId>, member: bool, attempt: Attempt, now: Millis) -> bool {
+    fn allows(&mut self, device: DeviceId, member: bool, attempt: Attempt, now: Millis) -> bool {
         self.ends.get_or_insert(now.saturating_add(MINUTE_MS));
         let told = if member { &mut self.members } else { &mut self.strangers };
         let fine = *told < PER_MINUTE && self.known.attempt(&(device, attempt), now).is_ok();
@@ -248,8 +248,8 @@ impl Throttle {
 mod tests {
     use super::*;
 
-    fn device(seed: u8) -> Option<DeviceId> {
-        Some(DeviceId::of_secret(&[seed; 32]))
+    fn device(seed: u8) -> DeviceId {
+        DeviceId::of_secret(&[seed; 32])
     }
 
     #[test]

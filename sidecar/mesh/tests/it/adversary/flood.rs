@@ -108,7 +108,7 @@ fn attackers() {
     let Ok(order) = std::env::var(ORDER) else { return };
     let order: Order = serde_json::from_str(&order).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let tally = runtime.block_on(async {
+    runtime.block_on(async {
         let (mut tally, mut held) = (Tally::default(), Vec::new());
         for number in 0..KEYS {
             held.extend(knock(&order, number, &mut tally).await);
@@ -116,9 +116,7 @@ fn attackers() {
         println!("\nTALLY {}", serde_json::to_string(&tally).unwrap());
         // They go on waiting until the victim has been looked at.
         let _ = BufReader::new(tokio::io::stdin()).read_line(&mut String::new()).await;
-        tally
     });
-    drop(tally);
 }
 
 /// Lets the attackers loose on a host with an honest member; tells how their knocks ended.

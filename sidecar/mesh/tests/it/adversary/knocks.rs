@@ -5,7 +5,7 @@ use std::time::Duration;
 use myownmesh_mesh::proto::code::{Commitment, Nonce};
 use myownmesh_mesh::proto::invite::Payload;
 use myownmesh_mesh::proto::knock::{DenyKind, GuestFrame, Hello, HostFrame, InviteClaim, InviteProblem};
-use myownmesh_mesh::{Invite, InviteOptions, JoinStep, NetworkId};
+use myownmesh_mesh::{DeviceName, Invite, InviteOptions, JoinStep, NetworkId};
 
 use super::liar::*;
 use crate::support::*;
@@ -91,7 +91,7 @@ async fn a_look_alike_is_pointed_out_whatever_alphabet_it_borrows() {
         let (knocking, answer) = liar.knock_through(&scene.host, name, None).await;
         assert!(matches!(answer, HostFrame::Waiting { .. }), "{name}: {answer:?}");
         let knock = scene.host.knock().await;
-        assert_eq!(knock.resembles.as_ref().map(|it| it.as_str()), Some("Attic"), "{name}");
+        assert_eq!(knock.resembles.as_ref().map(DeviceName::as_str), Some("Attic"), "{name}");
         knocking.connection.close(0_u32.into(), b"");
         scene.host.until(|picture| picture.knocks.is_empty()).await;
     }

@@ -101,7 +101,7 @@ async fn relay(host: &Device, seed: u8, cunning: Cunning) -> Relayed {
 async fn a_relaying_man_in_the_middle_cannot_make_the_codes_agree() {
     let scene = Scene::new().await;
     for (seed, cunning) in (20..28).zip([Cunning::Relay, Cunning::Random].into_iter().cycle()) {
-        let mut run = relay(&scene.host, seed, cunning).await;
+        let mut run = Box::pin(relay(&scene.host, seed, cunning)).await;
         assert_eq!(run.known, run.on_guest, "he knows what the guest's screen shows");
         assert_ne!(run.on_host, run.on_guest, "run {seed}");
         println!("run {seed}: host shows {}, guest shows {}", run.on_host, run.on_guest);
