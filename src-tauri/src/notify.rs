@@ -118,7 +118,7 @@ struct Told {
 /// Something to do on the desktop.
 #[derive(Debug, PartialEq)]
 enum Step {
-    Announce(i32, Knock),
+    Announce(i32, Box<Knock>),
     Withdraw(i32),
 }
 
@@ -141,7 +141,7 @@ impl Told {
             let shown = (!looking && room > 0).then(|| {
                 room -= 1;
                 self.last = self.last.wrapping_add(1);
-                steps.push(Step::Announce(self.last, knock.clone()));
+                steps.push(Step::Announce(self.last, Box::new(knock.clone())));
                 self.last
             });
             self.known.insert(knock.id.clone(), shown);
@@ -202,8 +202,11 @@ mod tests {
     }
 
     fn announced(steps: &[Step]) -> Vec<&str> {
-        let id = |step| if let &Step::Announce(_, ref knock) = step { Some(knock.id.as_str()) } else { None };
-        steps.iter().filter_map(id).collect()
+        let announced = steps.iter().filter_map(|step| match step {
+            Step::Announce(_, knock) => Some(knock.id.as_str()),
+            Step::Withdraw(_) => None,
+        });
+        announced.collect()
     }
 
     #[test]

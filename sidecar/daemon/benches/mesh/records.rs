@@ -29,7 +29,12 @@ pub(crate) async fn convergence(report: &mut Report, fleet: &Fleet, rounds: usiz
         each.extend(took);
         cpu.push(fleet.cpu_ms() - before);
     }
-    report.add(&format!("1 new record over {size} devices, to each"), MS, each, p95_below(Duration::from_millis(500)));
+    report.add(
+        &format!("1 new record over {size} devices, to each"),
+        MS,
+        each,
+        Some(p95_below(Duration::from_millis(500))),
+    );
     report.add(&format!("1 new record over {size} devices, to the last"), MS, last, None);
     report.add(&format!("CPU of all {size} together for 1 new record"), MS, cpu, None);
     Ok(())
@@ -101,14 +106,9 @@ pub(crate) async fn idle(report: &mut Report, fleet: &Fleet, window: Duration) -
         &format!("idle CPU of a daemon among {size} devices"),
         "% of a core",
         used,
-        if ten { always_below(1.0) } else { None },
+        ten.then(|| always_below(1.0)),
     );
-    report.add(
-        &format!("memory of a daemon among {size} devices"),
-        "MB",
-        memory,
-        if ten { always_below(60.0) } else { None },
-    );
+    report.add(&format!("memory of a daemon among {size} devices"), "MB", memory, ten.then(|| always_below(60.0)));
     Ok(())
 }
 

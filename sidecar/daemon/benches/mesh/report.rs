@@ -44,13 +44,13 @@ pub(crate) fn ms(start: Instant, end: Instant) -> f64 {
 pub(crate) const MS: &str = "ms";
 
 /// The usual targets are about the slowest but a few.
-pub(crate) fn p95_below(limit: Duration) -> Option<Target> {
-    Some(Target { limit: limit.as_secs_f64() * 1e3, of: Figure::P95 })
+pub(crate) fn p95_below(limit: Duration) -> Target {
+    Target { limit: limit.as_secs_f64() * 1e3, of: Figure::P95 }
 }
 
 /// For promises that hold each time.
-pub(crate) fn always_below(limit: f64) -> Option<Target> {
-    Some(Target { limit, of: Figure::Most })
+pub(crate) fn always_below(limit: f64) -> Target {
+    Target { limit, of: Figure::Most }
 }
 
 impl Report {
