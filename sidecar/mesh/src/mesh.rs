@@ -17,7 +17,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::actor::{self, Command};
+use crate::actor::{self, Command, MemberCommand, NetworkCommand};
 use crate::api::{
     DenyKind, InviteInfo, InviteOptions, JoinStep, MemberInfo, MeshConfig, MeshEvent, MeshSnapshot, NetworkInfo,
 };
@@ -91,51 +91,51 @@ impl Mesh {
 
     /// Founds a network, with this device as owner, and makes it the active one.
     pub async fn create_network(&self, name: NetworkName, kind: NetworkKind) -> Result<NetworkInfo, MeshError> {
-        self.ask(|reply| Command::CreateNetwork { name, kind, reply }).await
+        self.ask(|reply| NetworkCommand::CreateNetwork { name, kind, reply }).await
     }
 
     /// Makes a saved network the active one.
     pub async fn use_network(&self, network: NetworkId) -> Result<NetworkInfo, MeshError> {
-        self.ask(|reply| Command::UseNetwork { network, reply }).await
+        self.ask(|reply| NetworkCommand::UseNetwork { network, reply }).await
     }
 
     /// Lets go of the active network; it stays saved.
     pub async fn leave_network(&self) -> Result<(), MeshError> {
-        self.ask(|reply| Command::LeaveNetwork { reply }).await
+        self.ask(|reply| NetworkCommand::LeaveNetwork { reply }).await
     }
 
     /// Ends this device's membership in a saved network and deletes the network here. The last owner names another one
     /// first, unless nobody else is left. Members that can be reached within a second are told; when none can, they go on
     /// counting this device as a member until somebody removes it.
     pub async fn forget_network(&self, network: NetworkId) -> Result<(), MeshError> {
-        self.ask(|reply| Command::ForgetNetwork { network, reply }).await
+        self.ask(|reply| NetworkCommand::ForgetNetwork { network, reply }).await
     }
 
     /// Renames a network for all its members. Owners may.
     pub async fn rename_network(&self, network: NetworkId, name: NetworkName) -> Result<NetworkInfo, MeshError> {
-        self.ask(|reply| Command::RenameNetwork { network, name, reply }).await
+        self.ask(|reply| NetworkCommand::RenameNetwork { network, name, reply }).await
     }
 
     /// Makes an invite to the active network.
     pub async fn create_invite(&self, options: InviteOptions) -> Result<InviteInfo, MeshError> {
-        self.ask(|reply| Command::CreateInvite { options, reply }).await
+        self.ask(|reply| MemberCommand::CreateInvite { options, reply }).await
     }
 
     /// Invites of the active network made on this device, newest first.
     pub async fn invites(&self) -> Result<Vec<InviteInfo>, MeshError> {
-        self.ask(|reply| Command::Invites { reply }).await
+        self.ask(|reply| MemberCommand::Invites { reply }).await
     }
 
     /// Makes an invite useless from now on.
     pub async fn revoke_invite(&self, invite: InviteId) -> Result<(), MeshError> {
-        self.ask(|reply| Command::RevokeInvite { invite, reply }).await
+        self.ask(|reply| MemberCommand::RevokeInvite { invite, reply }).await
     }
 
     /// Knocks at the network of `invite`. The steps end with `Joined` or `Failed`. A network that was joined is saved and
     /// made the active one, also when another one was switched to while the knock waited.
     pub async fn join(&self, invite: Invite) -> Result<JoinProgress, MeshError> {
         let target = Box::new(Target::Invite(Box::new(invite)));
-        self.ask(|reply| Command::Join { target, reply }).await
+        self.ask(|reply| NetworkCommand::Join { target, reply }).await
     }
 
     /// Admits the device that knocks, if `code`, when given, is the code of the knock.
@@ -166,18 +166,18 @@ impl Mesh {
 
     /// Gives a member of the active network another role.
     pub async fn set_role(&self, device: DeviceId, role: Role) -> Result<MemberInfo, MeshError> {
-        self.ask(|reply| Command::SetRole { device, role, reply }).await
+        self.ask(|reply| MemberCommand::SetRole { device, role, reply }).await
     }
 
     /// Renames this device, here and in its networks.
     pub async fn rename_device(&self, name: DeviceName) -> Result<(), MeshError> {
-        self.ask(|reply| Command::RenameDevice { name, reply }).await
+        self.ask(|reply| MemberCommand::RenameDevice { name, reply }).await
     }
 
     /// Publishes what this device wants members to know of it, at most 64 KiB of JSON. Connected members have it within
     /// a second, others when they connect.
     pub async fn publish_card(&self, card: serde_json::Value) -> Result<(), MeshError> {
-        self.ask(|reply| Command::PublishCard { card, reply }).await
+        self.ask(|reply| MemberCommand::PublishCard { card, reply }).await
     }
 
     /// Sends `request` to a member of the active network and returns its answer as soon as the head is there.
@@ -243,12 +243,12 @@ impl Mesh {
         self.inner.stopped.cancelled().await;
     }
 
-    async fn ask<T>(
+    async fn ask<T, C: Into<Command>>(
         &self,
-        command: impl FnOnce(oneshot::Sender<Result<T, MeshError>>) -> Command,
+        command: impl FnOnce(oneshot::Sender<Result<T, MeshError>>) -> C,
     ) -> Result<T, MeshError> {
         let (reply, answer) = oneshot::channel();
-        self.inner.inbox.send(command(reply)).await.map_err(|_| MeshError::Stopped)?;
+        self.inner.inbox.send(command(reply).into()).await.map_err(|_| MeshError::Stopped)?;
         answer.await.map_err(|_| MeshError::Stopped)?
     }
 }

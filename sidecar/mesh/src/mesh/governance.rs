@@ -6,7 +6,7 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::time::Instant;
 
 use super::Mesh;
-use crate::actor::{Command, RemovalBegun, is_settled};
+use crate::actor::{MemberCommand, NetworkCommand, RemovalBegun, is_settled};
 use crate::api::{DecisionInfo, MeshEvent, NetworkInfo, Removal, SettingsPatch};
 use crate::error::MeshError;
 use crate::proto::ids::{DeviceId, NetworkId};
@@ -18,7 +18,7 @@ const ACKNOWLEDGE: Duration = Duration::from_secs(1);
 impl Mesh {
     /// Changes who may admit. Owners may.
     pub async fn set_network_kind(&self, network: NetworkId, kind: NetworkKind) -> Result<NetworkInfo, MeshError> {
-        self.ask(|reply| Command::SetNetworkKind { network, kind, reply }).await
+        self.ask(|reply| NetworkCommand::SetNetworkKind { network, kind, reply }).await
     }
 
     /// Changes how the devices of a network find and reach each other; takes effect at once, here and on every member.
@@ -28,12 +28,12 @@ impl Mesh {
         network: NetworkId,
         patch: SettingsPatch,
     ) -> Result<NetworkInfo, MeshError> {
-        self.ask(|reply| Command::SetNetworkSettings { network, patch: Box::new(patch), reply }).await
+        self.ask(|reply| NetworkCommand::SetNetworkSettings { network, patch: Box::new(patch), reply }).await
     }
 
     /// The governing decisions of a saved network, newest first, those that do not count included.
     pub async fn decisions(&self, network: NetworkId) -> Result<Vec<DecisionInfo>, MeshError> {
-        self.ask(|reply| Command::Decisions { network, reply }).await
+        self.ask(|reply| NetworkCommand::Decisions { network, reply }).await
     }
 
     /// Removes a member from the active network and cuts it off at once. Returns as soon as every member that is online
@@ -42,10 +42,10 @@ impl Mesh {
         let mut events = self.events();
         let deadline = Instant::now() + ACKNOWLEDGE;
         let RemovalBegun { network, record, online } =
-            self.ask(|reply| Command::RemoveDevice { device, reply }).await?;
+            self.ask(|reply| MemberCommand::RemoveDevice { device, reply }).await?;
         let mut known = Removal::default();
         // Switching to another network meanwhile ends the waiting, not the removal.
-        while let Ok(removal) = self.ask(|reply| Command::RemovalOf { network, record, reply }).await {
+        while let Ok(removal) = self.ask(|reply| MemberCommand::RemovalOf { network, record, reply }).await {
             known = removal;
             let confirmed = tokio::time::timeout_at(deadline, next_confirmation(&mut events, device));
             if is_settled(&known, &online) || confirmed.await.is_err() {

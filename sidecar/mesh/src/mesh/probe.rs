@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{JoinProgress, Mesh};
-use crate::actor::Command;
+use crate::actor::{MemberCommand, NetworkCommand};
 use crate::api::{ConnectionInfo, LinkState, PathKind, ProbeCause, ProbeCheck, ProbeReport, RelayState};
 use crate::clock::now_ms;
 use crate::error::MeshError;
@@ -63,7 +63,7 @@ impl Mesh {
             MeshError::NotAllowed("That device announces no network. Ask its owner for an invite.".to_owned())
         })?;
         let target = Box::new(Target::Nearby { device, places: seen.places.clone(), network, name });
-        self.ask(|reply| Command::Join { target, reply }).await
+        self.ask(|reply| NetworkCommand::Join { target, reply }).await
     }
 
     /// Checks how far a member can be reached, stage by stage. Takes at most about ten seconds.
@@ -112,7 +112,7 @@ impl Mesh {
     async fn is_known(&self, device: DeviceId) -> Result<ProbeCheck, ProbeCheck> {
         let linked = self.inner.links.table().borrow().get(&device).is_some_and(|view| view.link.is_some());
         let ways = self.inner.reach.ways();
-        if linked || self.ask(|reply| Command::Places { device, reply }).await.is_ok_and(|known| known) {
+        if linked || self.ask(|reply| MemberCommand::Places { device, reply }).await.is_ok_and(|known| known) {
             return Ok(passed("Its address is known."));
         }
         if self.inner.reach.nearby().contains_key(&device) {

@@ -18,7 +18,7 @@ use super::link::WelcomeError;
 use super::links;
 use super::reach::Reach;
 use super::wire::{self, FrameReader, WireError};
-use crate::actor::Command;
+use crate::actor::{Command, NetworkCommand};
 use crate::api::{JoinStep, NetworkInfo};
 use crate::clock::now_ms;
 use crate::error::MeshError;
@@ -133,8 +133,8 @@ impl Knocker {
         self.tell(JoinStep::Finding { network: self.target.name().clone() }).await;
         let admission = self.ask_around().await?;
         let (reply, answer) = oneshot::channel();
-        let adopt = Command::Adopt { admission: Box::new(admission), reply };
-        self.mesh.send(adopt).await.map_err(|_| MeshError::Stopped)?;
+        let adopt = NetworkCommand::Adopt { admission: Box::new(admission), reply };
+        self.mesh.send(adopt.into()).await.map_err(|_| MeshError::Stopped)?;
         answer.await.map_err(|_| MeshError::Stopped)?
     }
 

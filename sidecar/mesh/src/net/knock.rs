@@ -23,7 +23,7 @@ use super::close::CloseCode;
 use super::links::LinkTable;
 use super::refusals::{Attempt, Refusals};
 use super::wire::{self, FrameReader, WireError};
-use crate::actor::{Admitted, Command, Reply};
+use crate::actor::{Admitted, Command, KnockCommand, Reply};
 use crate::api::{KnockInfo, KnockOutcome, MemberInfo, MeshEvent};
 use crate::clock::now_ms;
 use crate::error::MeshError;
@@ -334,8 +334,8 @@ impl Actor {
                     self.admissions.spawn(async move {
                         let knock = Box::new(knock);
                         let outcome = ask(&mesh, |reply| match signed {
-                            Some(record) => Command::AdmitSigned { knock, record, reply },
-                            None => Command::Admit { knock, role, via, reply },
+                            Some(record) => KnockCommand::AdmitSigned { knock, record, reply },
+                            None => KnockCommand::Admit { knock, role, via, reply },
                         })
                         .await;
                         let outcome = outcome.map(|Admitted { bundle, member }| (bundle, Some(member)));
@@ -345,7 +345,7 @@ impl Actor {
                 HostEffect::TellRemoval { conn, device } => {
                     let mesh = self.setup.mesh.clone();
                     self.admissions.spawn(async move {
-                        let outcome = ask(&mesh, |reply| Command::RemovalsOf { device, reply }).await;
+                        let outcome = ask(&mesh, |reply| KnockCommand::RemovalsOf { device, reply }).await;
                         let bundle = |records| (Bundle { records, peers: Vec::new() }, None);
                         Admission { conn, knock: None, outcome: outcome.map(bundle) }
                     });
@@ -353,7 +353,7 @@ impl Actor {
                 HostEffect::Resend { conn, device } => {
                     let mesh = self.setup.mesh.clone();
                     self.admissions.spawn(async move {
-                        let outcome = ask(&mesh, |reply| Command::BundleFor { device, reply }).await;
+                        let outcome = ask(&mesh, |reply| KnockCommand::BundleFor { device, reply }).await;
                         Admission { conn, knock: None, outcome: outcome.map(|bundle| (bundle, None)) }
                     });
                 }
@@ -443,12 +443,12 @@ fn attempt(frame: &HostFrame) -> Option<Attempt> {
     }
 }
 
-async fn ask<T>(
+async fn ask<T, C: Into<Command>>(
     mesh: &mpsc::Sender<Command>,
-    command: impl FnOnce(oneshot::Sender<Result<T, MeshError>>) -> Command,
+    command: impl FnOnce(oneshot::Sender<Result<T, MeshError>>) -> C,
 ) -> Result<T, MeshError> {
     let (reply, answer) = oneshot::channel();
-    mesh.send(command(reply)).await.map_err(|_| MeshError::Stopped)?;
+    mesh.send(command(reply).into()).await.map_err(|_| MeshError::Stopped)?;
     answer.await.map_err(|_| MeshError::Stopped)?
 }
 

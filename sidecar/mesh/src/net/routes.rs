@@ -15,7 +15,7 @@ use super::serve::Turns;
 use super::sync::{
     CARD, CardPush, DECIDE, FETCH, KNOCKS, MAX_BODY, MAX_CARD, PING, Push, RECONCILE, RECORDS, TIME, pack, unpack,
 };
-use crate::actor::Command;
+use crate::actor::{Command, KnockCommand};
 use crate::api::Asker;
 use crate::clock::now_ms;
 use crate::error::MeshError;
@@ -76,23 +76,24 @@ async fn card(State(inbox): State<Inbox>, Extension(asker): Extension<Asker>, Js
 async fn knocks(State(inbox): State<Inbox>, Extension(asker): Extension<Asker>, body: Bytes) -> Response {
     let Some(board) = unpack::<Board>(&body) else { return malformed() };
     let answer =
-        ask(&inbox, |reply| Command::PeerBoard { from: asker.device_id, network: asker.network, board, reply }).await;
+        ask(&inbox, |reply| KnockCommand::PeerBoard { from: asker.device_id, network: asker.network, board, reply })
+            .await;
     if matches!(answer, Err(MeshError::Protocol(_))) { malformed() } else { empty(answer) }
 }
 
 async fn decide(State(inbox): State<Inbox>, Extension(asker): Extension<Asker>, body: Bytes) -> Response {
     let Some(decide) = unpack::<Decide>(&body) else { return malformed() };
     let by = asker.device_id;
-    let answer = ask(&inbox, |reply| Command::PeerDecide { by, network: asker.network, decide, reply }).await;
+    let answer = ask(&inbox, |reply| KnockCommand::PeerDecide { by, network: asker.network, decide, reply }).await;
     bytes(answer.map(|verdict| pack(&verdict)))
 }
 
-async fn ask<T>(
+async fn ask<T, C: Into<Command>>(
     inbox: &Inbox,
-    command: impl FnOnce(oneshot::Sender<Result<T, MeshError>>) -> Command,
+    command: impl FnOnce(oneshot::Sender<Result<T, MeshError>>) -> C,
 ) -> Result<T, MeshError> {
     let (reply, answer) = oneshot::channel();
-    inbox.send(command(reply)).await.map_err(|_| MeshError::Stopped)?;
+    inbox.send(command(reply).into()).await.map_err(|_| MeshError::Stopped)?;
     answer.await.map_err(|_| MeshError::Stopped)?
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Actor, Decided, Event, Knocks, ask};
-use crate::actor::{Command, Reply};
+use crate::actor::{Command, KnockCommand, Reply};
 use crate::api::{KnockInfo, KnockOutcome, MemberInfo, MeshEvent};
 use crate::clock::now_ms;
 use crate::error::MeshError;
@@ -288,7 +288,7 @@ async fn answer_elsewhere(
         Decision::Approve { role, .. } => {
             let (device, name, os) = (knock.device, knock.name.clone(), knock.os.clone());
             let admit = Box::new(Admit { device, name, os, role, via: Via::Knock });
-            let record = ask(mesh, |reply| Command::SignApproval { network: knock.network, admit, reply }).await?;
+            let record = ask(mesh, |reply| KnockCommand::SignApproval { network: knock.network, admit, reply }).await?;
             (Decide::Approve { id: knock.id, record: record.as_bytes().to_vec() }, Some(Box::new(record)))
         }
         Decision::Deny { kind, reason } => (Decide::Deny { id: knock.id, kind, reason }, None),
@@ -301,7 +301,9 @@ async fn answer_elsewhere(
     })?;
     let verdict = unpack::<Verdict>(&answer).ok_or_else(|| MeshError::Protocol("no verdict on a knock".to_owned()))?;
     match (verdict, record) {
-        (Verdict::Done, Some(record)) => ask(mesh, |reply| Command::KeepApproval { record, reply }).await.map(Some),
+        (Verdict::Done, Some(record)) => {
+            ask(mesh, |reply| KnockCommand::KeepApproval { record, reply }).await.map(Some)
+        }
         (Verdict::Done, None) => Ok(None),
         (Verdict::Decided { by: Some(by), approved }, _) => {
             Err(refusal(DecideError::Decided { by, approved }, membership))
