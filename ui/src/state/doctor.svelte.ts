@@ -5,11 +5,11 @@ import { Remote } from "./remote.svelte";
 /** What is examined: this device, a member, or the network that an invite leads to. */
 export type Target = { kind: "here" } | { kind: "device"; id: string } | { kind: "invite"; link: string };
 
-/** The stages of each examination, as the daemon names them. */
+/** The stages that each examination begins with, as the daemon names them; on this device those of each member follow. */
 const STAGES: Record<Target["kind"], string[]> = {
   here: ["daemon", "engine", "network"],
   device: ["found", "reachable", "direct", "admitted", "answering"],
-  invite: ["invite", "found", "reachable"],
+  invite: ["found", "reachable"],
 };
 
 /** One line of the list: a check that ran, or a stage that is awaited or was not come to. */

@@ -250,6 +250,17 @@ describe("the doctor", () => {
     expect(phone.failures).toBe(1);
   });
 
+  test("of this device goes on to each member, whose stages have the same names", async () => {
+    const daemon = fakeDaemon();
+    const report = await tauriBackend.commands.doctor(id("d"));
+    if (report.status === "error") throw new Error("the scene has a report");
+    const twice = { checks: [...report.data.checks, ...report.data.checks], report: "" };
+    vi.spyOn(daemon, "call").mockResolvedValue(twice);
+    const here = new Examination(tauriBackend, { kind: "device", id: id("d") });
+    await here.run();
+    expect(here.lines).toHaveLength(10);
+  });
+
   test("shows checks that only a later daemon knows, and its own failure", async () => {
     const daemon = fakeDaemon({ ...home(), multicast: false });
     const here = new Examination(tauriBackend, { kind: "here" });

@@ -18,8 +18,6 @@ export function stageName(name: string): string {
       return t("stage.engine");
     case "network":
       return t("stage.network");
-    case "invite":
-      return t("stage.invite");
     case "found":
       return t("stage.found");
     case "reachable":

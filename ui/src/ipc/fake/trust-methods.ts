@@ -57,7 +57,6 @@ function member(name: string): DoctorCheck[] {
 }
 
 const toInvite: DoctorCheck[] = [
-  check("invite", "The invite can be read and is still valid."),
   check("found", "The invite names 2 addresses."),
   check("reachable", "Nothing answers at either of them.", {
     fix: "Start MyOwnLLM on the device that made the invite, and check that both are on one network.",
