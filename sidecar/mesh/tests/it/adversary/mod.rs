@@ -12,7 +12,7 @@
 //! - `slow`: connections that trickle, and random bytes, on every stream there is
 //! - `codecs`: random and mutilated bytes at every decoder
 //!
-//! Another account of the same computer at the control socket is tried in the daemon's own tests.
+//! Another account of the same computer at the control socket is tried in the daemon's own tests (`trust`).
 
 mod codecs;
 mod elsewhere;
