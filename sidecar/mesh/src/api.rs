@@ -399,12 +399,12 @@ pub struct InviteOptions {
     pub uses: Option<u32>,
 }
 
-/// An invite made on this device.
+/// An invite made on this device, or a pre-approved one that another member made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InviteInfo {
     /// Short id to revoke it by.
     pub id: InviteId,
-    /// The link, `myownllm://join/...`.
+    /// The link, `myownllm://join/...`; empty where another member made it, for only its maker knows it.
     pub link: String,
     /// The network it leads to.
     pub network: NetworkId,
@@ -414,7 +414,7 @@ pub struct InviteInfo {
     pub approved: bool,
     /// Role of those it admits.
     pub role: Role,
-    /// When it was made.
+    /// When it was made; 0 where another member made it.
     pub created_at: i64,
     /// When it stops working.
     pub expires_at: i64,
@@ -422,6 +422,8 @@ pub struct InviteInfo {
     pub uses_left: Option<u32>,
     /// Whether it was revoked.
     pub revoked: bool,
+    /// Name of the other member that made it; `None` when this device did.
+    pub by: Option<DeviceName>,
 }
 
 /// Why a person turns a knock down.

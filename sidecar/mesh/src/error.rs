@@ -21,7 +21,7 @@ pub enum MeshError {
     #[error("There is no such knock: it was answered, withdrawn or expired. `myownmesh knocks` shows those that wait.")]
     UnknownKnock,
     /// No invite has this id.
-    #[error("There is no such invite. `myownmesh invite list` shows those made on this device.")]
+    #[error("There is no such invite. `myownmesh invite list` shows those that work.")]
     UnknownInvite,
     /// No network is active.
     #[error("No network is active. Create one, join one, or switch to a saved one first.")]

@@ -121,7 +121,7 @@ impl Mesh {
         self.ask(|reply| MemberCommand::CreateInvite { options, reply }).await
     }
 
-    /// Invites of the active network made on this device, newest first.
+    /// Invites of the active network: those made on this device, newest first, then the pre-approved ones of others.
     pub async fn invites(&self) -> Result<Vec<InviteInfo>, MeshError> {
         self.ask(|reply| MemberCommand::Invites { reply }).await
     }

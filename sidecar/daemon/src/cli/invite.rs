@@ -4,7 +4,7 @@ use myownmesh_control::api::ControlApiClient;
 use myownmesh_control::types::{Invite, InviteOptions};
 
 use super::args::{InviteAction, InviteArgs, InviteFlags};
-use super::output::{Failure, Output, Style, Table, printable};
+use super::output::{Failure, Output, Style, Table};
 use super::units::{now, relative};
 use super::{Context, misuse, pick};
 
@@ -49,6 +49,12 @@ fn describe(invite: &Invite) -> String {
     )
 }
 
+/// Its link, or who has it.
+fn made(invite: &Invite) -> String {
+    let by = || invite.by.as_deref().map_or_else(|| "made elsewhere".to_owned(), |by| format!("made by {by}"));
+    invite.invite.clone().unwrap_or_else(by)
+}
+
 fn list(out: Output, invites: &[Invite]) -> String {
     if invites.is_empty() {
         return "No invite is open. Make one with `myownmesh invite`.".to_owned();
@@ -61,7 +67,7 @@ fn list(out: Output, invites: &[Invite]) -> String {
             (if invite.approved { "yes" } else { "after a knock" }.to_owned(), Style::Plain),
             (uses, Style::Plain),
             (relative(invite.expires_at, now()), Style::Plain),
-            (invite.invite.as_deref().map_or_else(|| "made elsewhere".to_owned(), printable), Style::Quiet),
+            (made(invite), Style::Quiet),
         ]);
     }
     table.render(out.colour())

@@ -101,14 +101,14 @@ pub(crate) fn relay(relay: &mesh::RelayInfo) -> control::Relay {
 pub(crate) fn invite(invite: &mesh::InviteInfo) -> control::Invite {
     control::Invite {
         id: invite.id.to_string(),
-        invite: Some(invite.link.clone()),
+        invite: Some(invite.link.clone()).filter(|link| !link.is_empty()),
         network: invite.network_name.to_string(),
         approved: invite.approved,
         role: role(invite.role),
         expires_at: invite.expires_at,
         uses_left: invite.uses_left,
         revoked: invite.revoked,
-        by: None,
+        by: invite.by.as_ref().map(ToString::to_string),
     }
 }
 

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use myownmesh_control::types::ActivityKind;
 use myownmesh_mesh::{DecisionInfo, DeviceId, MeshEvent, MeshSnapshot, NetworkId};
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, timeout_at};
 
 use crate::activity::{Activity, Teller, Told};
 use crate::daemon::Daemon;
 
 /// Events that come this closely together share one look at the decisions.
 const GATHER: Duration = Duration::from_millis(50);
+/// Most events that are told together.
+const MOST: usize = 1024;
 
 /// Keeps what happens until the mesh ends.
 pub(super) async fn keep(daemon: &Daemon) {
@@ -40,12 +43,13 @@ pub(super) async fn keep(daemon: &Daemon) {
                 continue;
             }
         }
-        tokio::time::sleep(GATHER).await;
-        loop {
-            match events.try_recv() {
-                Ok(event) => gathered.push(event),
-                Err(TryRecvError::Lagged(missed)) => missed_some(&daemon.activity, missed),
-                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+        // Taken as they come: the mesh holds back only so many for a slow reader.
+        let until = Instant::now() + GATHER;
+        while gathered.len() < MOST {
+            match timeout_at(until, events.recv()).await {
+                Ok(Ok(event)) => gathered.push(event),
+                Ok(Err(RecvError::Lagged(missed))) => missed_some(&daemon.activity, missed),
+                Ok(Err(RecvError::Closed)) | Err(_) => break,
             }
         }
         tell(daemon, &mut teller, &std::mem::take(&mut gathered)).await;

@@ -157,6 +157,19 @@ async fn a_pre_approved_invite_that_is_over_falls_back_to_a_knock_and_says_so() 
     outcome(&first, &knock(&first, &used).await).await.expect("it admits one");
     let revoked = invite(&desk, approved()).await;
     desk.control.invite_revoke(revoked.id.clone()).await.expect("it can be revoked");
+    // The other member sees what is open; the link itself it does not learn.
+    let open = invite(&desk, InviteOptions { uses: Some(2), ..approved() }).await;
+    let seen = first
+        .until("the invite of another member", async |control| {
+            let invites = control.invite_list().await.expect("a list");
+            invites.into_iter().find(|one| one.id == open.id)
+        })
+        .await;
+    assert_eq!((seen.by.as_deref(), seen.invite, seen.uses_left), (Some("Desk"), None, Some(2)));
+    let (code, _) = refused(&first.place, ["invite", "revoke", "0000"]).await;
+    assert_eq!(code, "not_found");
+    let ended = desk.control.invite_revoke(open.id).await.expect("it can be revoked");
+    assert!(ended.revoked && ended.by.is_none(), "{ended:?}");
     let short = invite(&desk, InviteOptions { expires_in_s: Some(1), ..approved() }).await;
     desk.until("its end", async |_| (now() > short.expires_at).then_some(())).await;
     for (name, invite, words) in

@@ -12,7 +12,7 @@ use crate::error::MeshError;
 use crate::net::hello::Places;
 use crate::net::refusals::Attempt;
 use crate::net::sync::{Push, pack};
-use crate::proto::fold::{Membership, Void};
+use crate::proto::fold::{InviteState, Membership, Void};
 use crate::proto::ids::{DeviceId, InviteId, NetworkId};
 use crate::proto::invite::{Invite, InviteSecret, Payload};
 use crate::proto::knock::{Bundle, PeerAddress, PendingKnock};
@@ -300,7 +300,14 @@ impl Actor {
     pub(super) fn invites(&self) -> Result<Vec<InviteInfo>, MeshError> {
         let membership = self.ledger()?.membership();
         let saved = self.store.invites(membership.network)?;
-        Ok(saved.into_iter().map(|invite| invite_info(invite, membership)).collect())
+        let mut invites: Vec<_> = saved.into_iter().map(|invite| invite_info(invite, membership)).collect();
+        let here: BTreeSet<InviteId> = invites.iter().map(|invite| invite.id).collect();
+        let elsewhere = membership
+            .invites
+            .iter()
+            .filter(|(id, granted)| !here.contains(id) && membership.is_member(granted.inviter));
+        invites.extend(elsewhere.map(|(id, granted)| granted_info(*id, granted, membership)));
+        Ok(invites)
     }
 
     pub(super) async fn revoke_invite(&mut self, invite: InviteId) -> Result<(), MeshError> {
@@ -333,6 +340,23 @@ pub(super) fn allowed(verdict: Result<(), Void>, what: &str) -> Result<(), MeshE
     })
 }
 
+/// A pre-approved invite that another member made: whoever holds its link may enter here too.
+fn granted_info(id: InviteId, granted: &InviteState, membership: &Membership) -> InviteInfo {
+    InviteInfo {
+        id,
+        link: String::new(),
+        network: membership.network,
+        network_name: membership.name.clone(),
+        approved: true,
+        role: granted.grant.role,
+        created_at: 0,
+        expires_at: granted.grant.expires_at,
+        uses_left: Some(granted.uses_left()),
+        revoked: granted.revoked,
+        by: crate::decisions::name_of(membership, granted.inviter),
+    }
+}
+
 fn invite_info(saved: SavedInvite, membership: &Arc<Membership>) -> InviteInfo {
     let payload = saved.invite.payload();
     let granted = membership.invites.get(&payload.id);
@@ -345,7 +369,8 @@ fn invite_info(saved: SavedInvite, membership: &Arc<Membership>) -> InviteInfo {
         role: granted.map_or(Role::Member, |granted| granted.grant.role),
         created_at: saved.created_at,
         expires_at: payload.expires_at,
-        uses_left: granted.map(crate::proto::fold::InviteState::uses_left),
+        uses_left: granted.map(InviteState::uses_left),
         revoked: saved.revoked || granted.is_some_and(|granted| granted.revoked),
+        by: None,
     }
 }
