@@ -1,6 +1,5 @@
 //! One active network, many saved: what a switch ends, what it leaves alone, and that it leaves nothing behind.
 
-use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use myownmesh_control::api::ControlApiClient;
@@ -8,7 +7,7 @@ use myownmesh_control::error::ErrorCode;
 use myownmesh_control::types::{ActivityFilter, AnswerEvent, ChatRequest, InviteOptions, Phase};
 
 use crate::harness::story::{self, first_words, found, invite, knock, knock_of, offers, online, outcome, question};
-use crate::harness::{Daemon, Place, SENTENCE, follow, ok, process};
+use crate::harness::{Daemon, Place, SENTENCE, in_time, ok, process};
 
 /// The promise for a switch.
 const SWITCH: Duration = Duration::from_millis(500);
@@ -26,14 +25,22 @@ async fn kept_question(daemon: &Daemon, via: &str) -> ChatRequest {
     ChatRequest { conversation: Some(conversation), ..question(via, "endless") }
 }
 
-/// How an answer ended.
+/// How an answer ended. A subscription closes when its reader is slower than the model; it is then taken up again.
 async fn end(daemon: &Daemon, answer: String) -> AnswerEvent {
-    let items = daemon.control.answer_events(answer, 0).await.expect("it can be followed");
-    follow(items, |item| match item.event {
-        end @ (AnswerEvent::Error { .. } | AnswerEvent::Done { .. }) => ControlFlow::Break(end),
-        _ => ControlFlow::Continue(()),
-    })
-    .await
+    let mut after = 0;
+    let whole = async {
+        loop {
+            let mut items = daemon.control.answer_events(answer.clone(), after).await.expect("it can be followed");
+            while let Some(item) = items.next().await {
+                let item = item.expect("an item can be read");
+                after = item.seq;
+                if matches!(item.event, AnswerEvent::Error { .. } | AnswerEvent::Done { .. }) {
+                    return item.event;
+                }
+            }
+        }
+    };
+    in_time("the end of the answer", whole).await
 }
 
 #[tokio::test]
