@@ -40,9 +40,9 @@ impl Actor {
     /// Those of `records` that are new here and within their author's share, checked. What is known, and what is beyond
     /// a share, is passed over before its signature is looked at: that is what a flood would cost.
     fn read_new(&mut self, from: DeviceId, network: NetworkId, records: &[Vec<u8>]) -> Result<Vec<Record>, MeshError> {
-        let ledger = self.ledger_of(network)?;
+        let (ledger, now) = (self.ledger_of(network)?, now_ms());
         let (membership, mut shares) = (ledger.membership().clone(), ledger.shares().clone());
-        let is_new = |id: &RecordId| !ledger.contains(id) && !self.refused.contains(id);
+        let is_new = |id: &RecordId| !ledger.contains(id) && !self.refused.contains(id, now);
         let (mut new, mut odd) = (Vec::new(), Vec::new());
         for bytes in records {
             let id = Record::id_in(bytes);
@@ -84,7 +84,7 @@ impl Actor {
         for (id, author, belonging) in beyond {
             // A stranger may turn out to be a member; then its records are taken.
             if belonging {
-                self.refused.add(id);
+                self.refused.add(id, Millis::MAX);
             }
             self.refusals.tell(if belonging { author } else { from }, Attempt::RecordFlood);
         }
@@ -104,7 +104,7 @@ impl Actor {
         let Err(error) = self.clock.observe(record.hlc(), now) else { return true };
         tracing::debug!(author = %record.author().short(), %error, "refused a record for now");
         self.refusals.tell(record.author(), Attempt::FutureRecord);
-        self.refused.add(record.id());
+        self.refused.add(record.id(), record.hlc().believed_from());
         false
     }
 }

@@ -181,7 +181,7 @@ impl Actor {
     /// Which of `ids` are neither here nor refused.
     pub(super) fn wanted(&self, network: NetworkId, ids: Vec<RecordId>) -> Result<Vec<RecordId>, MeshError> {
         let ledger = self.ledger_of(network)?;
-        Ok(self.refused.filter(ids).into_iter().filter(|id| !ledger.contains(id)).collect())
+        Ok(self.refused.filter(ids, now_ms()).into_iter().filter(|id| !ledger.contains(id)).collect())
     }
 
     /// Takes in a member's card.

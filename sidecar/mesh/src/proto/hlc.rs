@@ -41,6 +41,11 @@ impl Hlc {
         if ahead_ms > MAX_AHEAD_MS { Err(FarFuture { ahead_ms }) } else { Ok(()) }
     }
 
+    /// From when on [`check_not_ahead`](Self::check_not_ahead) passes.
+    pub fn believed_from(self) -> Millis {
+        Millis::try_from(self.ms.saturating_sub(MAX_AHEAD_MS)).unwrap_or(Millis::MAX)
+    }
+
     /// The smallest reading after this one.
     fn next(self) -> Self {
         match self.counter.checked_add(1) {

@@ -4,11 +4,11 @@
 //! has and needs; the other only answers. A message stands for itself: between two of them either set may change; what
 //! that hides is found the next time.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use negentropy::{Bound, Error as Negentropy, Id, Item, NegentropyStorageBase};
 
-use super::{ids::RecordId, record::Record};
+use super::{Millis, ids::RecordId, record::Record};
 
 /// Where a message is cut into several rounds, in bytes.
 const FRAME_LIMIT: u64 = 64 * 1024;
@@ -189,41 +189,42 @@ fn ids(found: Vec<Id>) -> Vec<RecordId> {
     found.into_iter().map(|id| RecordId::from_bytes(id.to_bytes())).collect()
 }
 
-/// Records that this device refused for reasons of its own (their clock, their size). They are not asked for again at
-/// every reconciliation. Bounded: the oldest is forgotten, and then refused anew.
+/// Records that this device refused for reasons of its own (their clock, their author), each until some time. They are
+/// not asked for again at every reconciliation, and do not keep it from its end. Bounded: the oldest is forgotten, and
+/// then refused anew.
 #[derive(Debug, Default)]
 pub struct Refused {
-    ids: BTreeSet<RecordId>,
+    until: BTreeMap<RecordId, Millis>,
     order: VecDeque<RecordId>,
 }
 
 impl Refused {
-    /// Remembers a refusal.
-    pub fn add(&mut self, id: RecordId) {
-        if !self.ids.insert(id) {
+    /// Remembers a refusal that holds until `until`.
+    pub fn add(&mut self, id: RecordId, until: Millis) {
+        if self.until.insert(id, until).is_some() {
             return;
         }
         self.order.push_back(id);
         if self.order.len() > MAX_REFUSED
             && let Some(oldest) = self.order.pop_front()
         {
-            self.ids.remove(&oldest);
+            self.until.remove(&oldest);
         }
     }
 
-    /// Whether it was refused.
-    pub fn contains(&self, id: &RecordId) -> bool {
-        self.ids.contains(id)
+    /// Whether it is refused at `now`.
+    pub fn contains(&self, id: &RecordId, now: Millis) -> bool {
+        self.until.get(id).is_some_and(|until| now < *until)
     }
 
-    /// Forgets all refusals; to be done now and then, since a clock that was ahead is right some day.
+    /// Forgets all refusals.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// Leaves out what was refused.
-    pub fn filter(&self, needed: Vec<RecordId>) -> Vec<RecordId> {
-        needed.into_iter().filter(|id| !self.contains(id)).collect()
+    /// Leaves out what is refused at `now`.
+    pub fn filter(&self, needed: Vec<RecordId>, now: Millis) -> Vec<RecordId> {
+        needed.into_iter().filter(|id| !self.contains(id, now)).collect()
     }
 }
 

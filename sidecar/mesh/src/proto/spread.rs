@@ -3,8 +3,7 @@
 //! Three things together bring every record everywhere:
 //!
 //! - **Push.** A new record goes at once to every linked member. Whoever receives one passes it on to [`FANOUT`] linked
-//!   members, which carries it past pairs that have no link of their own. A record that takes power away is passed on to
-//!   everybody: it must not wait.
+//!   members, which carries it past pairs that have no link of their own; one that takes power away to [`FANOUT_URGENT`].
 //! - **Reconcile on connect.** Two devices that meet compare their sets; the smaller id begins, since one side is enough.
 //!   Where many members meet a newcomer at once, each waits a little ([`STAGGER_MS`] for each of its links, at random),
 //!   so that the first repairs it and the others find it equal for a few hundred bytes.
@@ -23,6 +22,9 @@ use super::{Millis, ids::DeviceId};
 /// To how many linked members a received record is passed on. With four, a record reaches nearly all of a few hundred
 /// devices within some hops even when its author reaches only some of them, for at most four messages a device.
 pub const FANOUT: usize = 4;
+/// The same for a record that takes power away, which must not wait: everybody in most networks, and in a large one
+/// enough that a second hop leaves nobody out.
+pub const FANOUT_URGENT: usize = 16;
 /// How often a device compares its records with one random linked member, in milliseconds; a quarter more or less, so
 /// that devices do not keep step. An equal comparison costs under 1 KB.
 pub const INTERVAL_MS: Millis = 60_000;
@@ -51,8 +53,6 @@ pub enum Event {
     },
     /// A push did not arrive, or nobody knows whether it did.
     PushFailed(DeviceId),
-    /// Something that a member has cannot be taken before something else is here: compare again.
-    Incomplete(DeviceId),
     /// A comparison that this device began is over.
     ReconcileEnded {
         /// With whom.
@@ -118,7 +118,6 @@ impl Spread {
                 }
             }
             Event::PushFailed(device) => self.hasten(device, now),
-            Event::Incomplete(device) => self.hasten(device, now.saturating_add(RETRY_MS)),
             Event::ReconcileEnded { with, ok } => self.ended(with, ok, now, rng),
             Event::Tick => {}
         }
@@ -177,14 +176,15 @@ impl Spread {
     /// Who gets what was just added.
     fn audience(&self, from: Option<DeviceId>, urgent: bool, rng: &mut impl Rng) -> Vec<DeviceId> {
         let mut others: Vec<DeviceId> = self.peers.keys().copied().filter(|device| from != Some(*device)).collect();
-        if from.is_none() || urgent || others.len() <= FANOUT {
+        let fanout = if urgent { FANOUT_URGENT } else { FANOUT };
+        if from.is_none() || others.len() <= fanout {
             return others;
         }
-        for chosen in 0..FANOUT {
+        for chosen in 0..fanout {
             let other = rng.random_range(chosen..others.len());
             others.swap(chosen, other);
         }
-        others.truncate(FANOUT);
+        others.truncate(fanout);
         others
     }
 

@@ -9,32 +9,33 @@ use iroh::SecretKey;
 
 use super::*;
 use crate::proto::record::{Admit, Body, DeviceInfo, Genesis, Policy, Remove, Rename, RevokeInvite, SetRole};
+use crate::proto::settings::NetworkSettings;
 
-pub(super) fn secret(n: u8) -> SecretKey {
+pub(in crate::proto) fn secret(n: u8) -> SecretKey {
     SecretKey::from_bytes(&[n + 1; 32])
 }
 
 /// Device `n`. Deriving a key takes milliseconds in a debug build, so the first ones are kept.
-pub(super) fn id(n: u8) -> DeviceId {
+pub(in crate::proto) fn id(n: u8) -> DeviceId {
     static IDS: LazyLock<[DeviceId; 10]> =
         LazyLock::new(|| [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map(|n| secret(n).public().into()));
     IDS[usize::from(n)]
 }
 
-pub(super) fn name(text: &str) -> DeviceName {
+pub(in crate::proto) fn name(text: &str) -> DeviceName {
     DeviceName::parse(text).expect("a name")
 }
 
-pub(super) fn admit(device: u8, role: Role) -> Body {
+pub(in crate::proto) fn admit(device: u8, role: Role) -> Body {
     let via = Via::Knock;
     Body::Admit(Admit { device: id(device), name: name(&format!("device {device}")), os: "linux".into(), role, via })
 }
 
-pub(super) fn remove(device: u8, last_seq: u64) -> Body {
+pub(in crate::proto) fn remove(device: u8, last_seq: u64) -> Body {
     Body::Remove(Remove { device: id(device), last_seq })
 }
 
-pub(super) fn set_role(device: u8, role: Role, last_seq: u64) -> Body {
+pub(in crate::proto) fn set_role(device: u8, role: Role, last_seq: u64) -> Body {
     Body::Role(SetRole { device: id(device), role, last_seq })
 }
 
@@ -44,15 +45,15 @@ fn close(honours: &[(u8, u64)]) -> Body {
     Body::Policy(Policy { kind: NetworkKind::Closed, honours })
 }
 
-fn info(text: &str) -> Body {
+pub(in crate::proto) fn info(text: &str) -> Body {
     Body::DeviceInfo(DeviceInfo { name: name(text), os: "linux".into() })
 }
 
 /// A log in the making. Device 0 founded the network at time 1000.
 #[derive(Clone)]
-pub(super) struct Log {
-    pub(super) network: NetworkId,
-    pub(super) records: Vec<Record>,
+pub(in crate::proto) struct Log {
+    pub(in crate::proto) network: NetworkId,
+    pub(in crate::proto) records: Vec<Record>,
     seqs: [u64; 256],
     now: u64,
 }
@@ -64,7 +65,7 @@ impl std::fmt::Debug for Log {
 }
 
 impl Log {
-    pub(super) fn new(kind: NetworkKind) -> Self {
+    pub(in crate::proto) fn new(kind: NetworkKind) -> Self {
         let genesis = Genesis {
             name: NetworkName::parse("Home").expect("a name"),
             kind,
@@ -79,13 +80,13 @@ impl Log {
     }
 
     /// The next record of `author`, ten milliseconds after the one before.
-    pub(super) fn say(&mut self, author: u8, body: Body) -> Record {
+    pub(in crate::proto) fn say(&mut self, author: u8, body: Body) -> Record {
         self.now += 10;
         self.say_at(author, self.now, body)
     }
 
     /// The next record of `author`, whatever the time.
-    pub(super) fn say_at(&mut self, author: u8, ms: u64, body: Body) -> Record {
+    pub(in crate::proto) fn say_at(&mut self, author: u8, ms: u64, body: Body) -> Record {
         let seq = &mut self.seqs[usize::from(author)];
         *seq += 1;
         let record = Record::unsigned(id(author), self.network, *seq, Hlc::at(ms), body);
@@ -93,17 +94,17 @@ impl Log {
         record
     }
 
-    fn say_as(&mut self, author: u8, seq: u64, ms: u64, body: Body) -> Record {
+    pub(in crate::proto) fn say_as(&mut self, author: u8, seq: u64, ms: u64, body: Body) -> Record {
         let record = Record::unsigned(id(author), self.network, seq, Hlc::at(ms), body);
         self.records.push(record.clone());
         record
     }
 
-    pub(super) fn seq(&self, author: u8) -> u64 {
+    pub(in crate::proto) fn seq(&self, author: u8) -> u64 {
         self.seqs[usize::from(author)]
     }
 
-    pub(super) fn fold(&self) -> Membership {
+    pub(in crate::proto) fn fold(&self) -> Membership {
         fold(self.network, &self.records).expect("a network")
     }
 
@@ -189,6 +190,52 @@ fn a_device_cannot_admit_itself_or_be_admitted_twice() {
     assert_eq!(log.fold().role(id(1)), Some(Role::Member));
     log.assert_void(&own, Void::NotMember);
     log.assert_void(&again, Void::NoEffect);
+}
+
+fn settings(relay: &str) -> Body {
+    Body::Settings(NetworkSettings { relays: vec![relay.to_owned()], ..NetworkSettings::default() })
+}
+
+#[test]
+fn owners_set_how_devices_reach_each_other_and_nobody_else_does() {
+    let mut log = Log::new(NetworkKind::Open);
+    log.say(0, admit(1, Role::Manager));
+    log.say(0, admit(2, Role::Member));
+    for author in [1, 2, 5] {
+        let record = log.say(author, settings("http://evil.example/"));
+        log.assert_void(&record, if author == 5 { Void::NotMember } else { Void::NoAuthority });
+    }
+    assert_eq!(log.fold().settings, NetworkSettings::default());
+    log.say(0, settings("http://relay.example/"));
+    assert_eq!(log.fold().settings.relays, ["http://relay.example/"]);
+}
+
+#[test]
+fn of_two_settings_the_later_one_holds_as_a_whole_whatever_came_first() {
+    let mut log = Log::new(NetworkKind::Open);
+    log.say(0, admit(1, Role::Owner));
+    log.say_at(1, 5_001, settings("http://late.example/"));
+    log.say_at(0, 5_000, Body::Settings(NetworkSettings { air_gapped: true, ..NetworkSettings::default() }));
+    let expected = NetworkSettings { relays: vec!["http://late.example/".into()], ..NetworkSettings::default() };
+    assert_eq!(log.fold().settings, expected, "no mixture of both");
+    // At one instant the greater device id wins: it is judged last.
+    let mut log = Log::new(NetworkKind::Open);
+    log.say(0, admit(1, Role::Owner));
+    log.say_at(0, 5_000, settings("http://zero.example/"));
+    log.say_at(1, 5_000, settings("http://one.example/"));
+    let winner = if id(0) > id(1) { "http://zero.example/" } else { "http://one.example/" };
+    assert_eq!(log.fold().settings.relays, [winner]);
+}
+
+#[test]
+fn a_removed_owner_sets_nothing_by_back_dating() {
+    let mut log = Log::new(NetworkKind::Open);
+    log.say(0, admit(1, Role::Owner));
+    log.say_at(1, 2_000, settings("http://honoured.example/"));
+    log.say_at(0, 6_000, remove(1, 1));
+    let back_dated = log.say_at(1, 3_000, settings("http://evil.example/"));
+    log.assert_void(&back_dated, Void::NotMember);
+    assert_eq!(log.fold().settings.relays, ["http://honoured.example/"]);
 }
 
 #[test]
@@ -469,6 +516,6 @@ fn two_members_who_admit_the_same_device_agree_on_the_first() {
     assert_eq!(membership.members[&id(2)].admitted_by, id(0));
 }
 
-pub(super) fn revoke(id: InviteId) -> Body {
+pub(in crate::proto) fn revoke(id: InviteId) -> Body {
     Body::RevokeInvite(RevokeInvite { id })
 }

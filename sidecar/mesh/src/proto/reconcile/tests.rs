@@ -109,16 +109,17 @@ fn hostile_messages_are_errors() {
 fn refused_records_are_not_asked_for_again_and_memory_is_bounded() {
     let id = |n: u64| RecordId::from_bytes(*blake3::hash(&n.to_le_bytes()).as_bytes());
     let mut refused = Refused::default();
-    refused.add(id(1));
-    refused.add(id(1));
-    assert_eq!(refused.filter(vec![id(1), id(2)]), [id(2)]);
+    refused.add(id(1), 100);
+    refused.add(id(1), 100);
+    assert_eq!(refused.filter(vec![id(1), id(2)], 99), [id(2)]);
+    assert_eq!(refused.filter(vec![id(1), id(2)], 100), [id(1), id(2)], "its time has come");
     for n in 2..10_000 {
-        refused.add(id(n));
+        refused.add(id(n), 100);
     }
-    assert_eq!(refused.ids.len(), MAX_REFUSED);
-    assert!(!refused.contains(&id(1)) && refused.contains(&id(9999)));
+    assert_eq!(refused.until.len(), MAX_REFUSED);
+    assert!(!refused.contains(&id(1), 0) && refused.contains(&id(9999), 0));
     refused.clear();
-    assert!(!refused.contains(&id(9999)));
+    assert!(!refused.contains(&id(9999), 0));
 }
 
 proptest! {

@@ -66,6 +66,16 @@ fn one_of_each() -> Vec<(&'static str, Record)> {
             "policy",
             sign(Body::Policy(Policy { kind: NetworkKind::Closed, honours: vec![(device(2).min(device(3)), 5)] })),
         ),
+        (
+            "settings",
+            sign(Body::Settings(NetworkSettings {
+                relays: vec!["https://relay.example/".into(), "http://10.0.0.1:3340/".into()],
+                lookup: Some("https://pkarr.example/".into()),
+                mdns: true,
+                announce: false,
+                air_gapped: true,
+            })),
+        ),
         ("unknown", sign(Body::Unknown { kind: 500, payload: vec![1, 2, 3] })),
     ]
 }
@@ -206,7 +216,8 @@ fn bodies_out_of_bounds_can_neither_be_made_nor_read() {
         policy(NetworkKind::Closed, vec![(high, 1), (low, 1)]),
         policy(NetworkKind::Closed, vec![(low, 1), (low, 1)]),
         policy(NetworkKind::Open, vec![(low, 1)]),
-        Body::Unknown { kind: 10, payload: vec![] },
+        Body::Unknown { kind: 11, payload: vec![] },
+        Body::Settings(NetworkSettings { lookup: Some("ftp://x".into()), ..NetworkSettings::default() }),
     ];
     for body in bad {
         let error = Record::sign(&secret(), network(), 1, Hlc::at(1), body.clone()).expect_err("out of bounds");
@@ -246,7 +257,7 @@ proptest! {
     }
 
     #[test]
-    fn unknown_kinds_survive_storing_and_relaying(kind in 11u16.., payload in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn unknown_kinds_survive_storing_and_relaying(kind in 12u16.., payload in prop::collection::vec(any::<u8>(), 0..200)) {
         let record = sign(Body::Unknown { kind, payload });
         let again = Record::decode(record.as_bytes()).expect("a record");
         prop_assert_eq!(again.as_bytes(), record.as_bytes());

@@ -89,7 +89,7 @@ fn own_records_go_to_everybody_and_others_are_passed_on_to_a_few() {
     let other = pushed(&world.handle(Event::Added { from: Some(from), urgent: false }));
     assert_ne!(passed, other, "not always the same");
     let urgent = pushed(&world.handle(Event::Added { from: Some(from), urgent: true }));
-    assert_eq!(urgent.len(), 18);
+    assert_eq!(urgent.len(), FANOUT_URGENT);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::*;
 use crate::proto::{
     invite::{InviteKey, InviteSecret},
     record::{Admit, InviteGrant},
+    settings::NetworkSettings,
 };
 
 const DEVICES: u8 = 6;
@@ -38,6 +39,9 @@ fn body(network: NetworkId) -> impl Strategy<Value = Body> {
         }),
         1 => Just(Body::Policy(Policy { kind: NetworkKind::Open, honours: vec![] })),
         1 => "[a-z]{1,8}".prop_map(|text| Body::Rename(Rename { name: NetworkName::parse(&text).expect("a name") })),
+        1 => (any::<bool>(), any::<bool>()).prop_map(|(announce, air_gapped)| {
+            Body::Settings(NetworkSettings { announce, air_gapped, ..NetworkSettings::default() })
+        }),
         1 => Just(info("renamed")),
         1 => (0u8..3, role(), 1u32..3, 1i64..12_000).prop_map(|(secret, role, uses, expires_at)| {
             let key = invite_key(secret);
@@ -154,6 +158,7 @@ proptest! {
         prop_assert_eq!(membership.owners(), 1);
         prop_assert!(membership.members.iter().all(|(device, member)| *device == id(0) || member.role == Role::Member));
         prop_assert_eq!(membership.name.as_str(), "Home");
+        prop_assert_eq!(&membership.settings, &NetworkSettings::default());
         prop_assert_eq!(membership.kind, kind);
         if kind == NetworkKind::Closed {
             prop_assert!(membership.members.keys().all(|device| [id(0), id(1), id(2)].contains(device)));
@@ -172,6 +177,7 @@ proptest! {
         prop_assert_eq!(membership.role(id(2)), Some(Role::Manager));
         prop_assert!(membership.role(id(1)) != Some(Role::Owner));
         prop_assert_eq!(membership.owners(), 1);
+        prop_assert_eq!(&membership.settings, &NetworkSettings::default());
         prop_assert_eq!(membership.kind, NetworkKind::Closed);
     }
 
@@ -191,5 +197,24 @@ proptest! {
         prop_assert_eq!(membership.members, bare.members);
         prop_assert_eq!(membership.invites, bare.invites);
         prop_assert_eq!((membership.name, membership.kind), (bare.name, bare.kind));
+        prop_assert_eq!(membership.settings, bare.settings);
+    }
+
+    /// The only owner removes 1, and nobody admits it again: whatever others sign, it stays out, until an admission that
+    /// counts comes after the removal; then it is in.
+    #[test]
+    fn a_removal_is_final_until_a_new_admission_by_somebody_who_may(
+        (kind, statements) in kind().prop_flat_map(|kind| (Just(kind), statements(1..DEVICES, network_of(kind), 0..30))),
+    ) {
+        let mut log = log_of(kind);
+        log.say(0, admit(1, Role::Member));
+        let admission = log.records.last().cloned().expect("the admission");
+        log.say_at(0, 13_000, remove(1, 0));
+        // Replayed: it is the old one at its old place.
+        log.records.push(admission);
+        signed(&mut log, statements);
+        prop_assert!(!log.fold().is_member(id(1)));
+        log.say_at(0, 14_000, admit(1, Role::Member));
+        prop_assert_eq!(log.fold().role(id(1)), Some(Role::Member));
     }
 }
