@@ -7,10 +7,11 @@ import { at } from './lib/paths.mjs';
 import { must } from './lib/run.mjs';
 import { prepareFor } from './lib/setup.mjs';
 
-/** The benchmarks: the crate that has it, what it needs, and what it measures. */
+/** The benchmarks: the crate that has it, what it needs, whether it takes `--quick` and writes JSON, what it measures. */
 const BENCHES = {
   inference: { crate: 'myownmesh', needs: ['engine'], about: 'what the mesh adds to a streamed answer' },
   mesh: { crate: 'myownmesh', needs: [], json: true, about: 'coming in, going out, switching, records, idling' },
+  convergence: { crate: 'myownmesh-mesh', needs: [], about: 'records over 200 simulated devices, until all are equal' },
   links: {
     crate: 'myownmesh',
     needs: ['engine'],
