@@ -30,11 +30,11 @@ pub(crate) struct Ending {
     /// What was simulated.
     #[serde(flatten)]
     pub(crate) scale: Scale,
-    /// From the founding until everybody had heard of every admission, in virtual seconds.
-    pub(crate) founding_s: f64,
+    /// From the founding until everybody had heard of every admission, in virtual milliseconds.
+    pub(crate) founding_ms: i64,
     /// From the end of the turmoil until all that were there were equal, clocks far ahead aside: how long the last
-    /// devices, away for a month, took once they were back, in virtual seconds.
-    pub(crate) month_away_s: f64,
+    /// devices, away for a month, took once they were back, in virtual milliseconds.
+    pub(crate) month_away_ms: i64,
     /// What it took altogether.
     #[serde(flatten)]
     pub(crate) tally: Tally,
@@ -51,7 +51,7 @@ pub(crate) fn live(scale: Scale) -> Result<(World, Ending), String> {
     let mut world = World::new(seed, devices, 6 * HOUR, Weather { lost: losing, doubled: 20, reach, latency: 400 });
     world.relink();
     world.admit_all();
-    let founding = world.settle(10 * MINUTE)?;
+    let founding_ms = world.settle(10 * MINUTE)?;
     // From now on one is a day and more ahead of everybody, and one as far behind.
     world.set_skew(1, 30 * HOUR);
     world.set_skew(2, -30 * HOUR);
@@ -90,9 +90,7 @@ pub(crate) fn live(scale: Scale) -> Result<(World, Ending), String> {
     world.run_for(2 * MINUTE);
     world.sleep(30 * DAY);
     away.iter().for_each(|node| world.start(*node));
-    let month_away = world.settle(10 * MINUTE)?;
-    let seconds = |span: i64| span as f64 / 1_000.0;
-    let (founding_s, month_away_s) = (seconds(founding), seconds(month_away));
-    let ending = Ending { scale, founding_s, month_away_s, tally: world.tally };
+    let month_away_ms = world.settle(10 * MINUTE)?;
+    let ending = Ending { scale, founding_ms, month_away_ms, tally: world.tally };
     Ok((world, ending))
 }
