@@ -77,6 +77,10 @@ pub enum MeshError {
     /// A device cannot be reached now; the text says which and why.
     #[error("{0}")]
     Unreachable(String),
+    /// The connection was lost before the answer began; the text says to which device. Nothing runs there any more, so
+    /// asking once more is safe.
+    #[error("{0}")]
+    Lost(String),
     /// The device is not a member of the active network.
     #[error("That device is not a member of the active network. `myownmesh devices` shows the members.")]
     NotMember,
@@ -178,7 +182,7 @@ impl MeshError {
             Self::KnockExpired => ErrorKind::KnockExpired,
             Self::CodeMismatch => ErrorKind::CodeMismatch,
             Self::RateLimited { .. } => ErrorKind::RateLimited,
-            Self::NobodyAnswered { .. } | Self::Unreachable(_) => ErrorKind::Unreachable,
+            Self::NobodyAnswered { .. } | Self::Unreachable(_) | Self::Lost(_) => ErrorKind::Unreachable,
             Self::NotMember | Self::Removed => ErrorKind::NotMember,
             Self::VersionMismatch | Self::Protocol(_) => ErrorKind::VersionMismatch,
             Self::Cancelled => ErrorKind::Cancelled,

@@ -234,7 +234,7 @@ impl Mesh {
     fn no_answer(&self, device: DeviceId, error: &hyper::Error) -> MeshError {
         tracing::debug!(device = %device.short(), %error, "a request got no answer");
         let name = self.name_of(device);
-        MeshError::Unreachable(format!("The connection to {name} was lost before it answered. Try again."))
+        MeshError::Lost(format!("The connection to {name} was lost before it answered. Try again."))
     }
 
     /// Ends links, knocks and sockets in order. Returns when all is closed, in under two seconds.

@@ -7,6 +7,7 @@ use http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use myownmesh_compute::OpenAiPath;
 use myownmesh_control::error::ErrorCode;
+use myownmesh_mesh::{DeviceId, Incoming, Mesh, MeshError};
 
 use super::body::Question;
 use super::relay::{self, Held};
@@ -65,17 +66,12 @@ impl Api {
         let mesh = self.mesh.get().ok_or_else(|| {
             ApiError::new(ErrorCode::Unreachable, "This device is still starting. Try again in a moment.")
         })?;
-        let request = Request::post(path.as_str())
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::CONTENT_LENGTH, body.len())
-            .body(Body::from(body))
-            .map_err(|error| ApiError::new(ErrorCode::Internal, format!("The request could not be made: {error}.")))?;
         let mut bond = Bond::to(route, mesh);
         let device = (route.device, route.device_name.clone());
         let tally = Tally::begin(self.activity.clone(), bond.network(), Direction::Borrowed, device, &route.model);
         let (parts, body) = tokio::select! {
             biased;
-            answer = mesh.request(route.device, request) => answer?.into_parts(),
+            answer = post(mesh, route.device, path, body) => answer?.into_parts(),
             error = bond.ended() => return Err(error),
         };
         let pieces = bond.hold(body.into_data_stream().boxed());
@@ -87,5 +83,24 @@ impl Api {
             return Err(ApiError::from_answer(parts.status, &body));
         }
         relay::answer(parts.status, &parts.headers, pieces, held).await
+    }
+}
+
+/// Sends a question to another device, and once more if the connection is lost before the answer begins: a device that
+/// changes its address or wakes up loses one that looks alive, and nothing of the first attempt runs on.
+async fn post(mesh: &Mesh, device: DeviceId, path: OpenAiPath, body: Bytes) -> Result<Response<Incoming>, ApiError> {
+    let request = || {
+        Request::post(path.as_str())
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONTENT_LENGTH, body.len())
+            .body(Body::from(body.clone()))
+            .map_err(|error| ApiError::new(ErrorCode::Internal, format!("The request could not be made: {error}.")))
+    };
+    match mesh.request(device, request()?).await {
+        Err(MeshError::Lost(reason)) => {
+            tracing::info!(device = %device.short(), reason, "asked once more");
+            Ok(mesh.request(device, request()?).await?)
+        }
+        answer => Ok(answer?),
     }
 }
