@@ -1,5 +1,5 @@
 import { type Backend, ok, orNone } from "../ipc/backend";
-import type { DenyKind, Knock } from "../ipc/bindings";
+import type { DenyKind, Knock, Role } from "../ipc/bindings";
 import { Remote } from "./remote.svelte";
 
 /** How a knock ended: `approved`, `denied`, `expired` or `withdrawn`, and on which device it was decided. */
@@ -67,8 +67,8 @@ export class Knocks {
   }
 
   /** Admits the device. The code goes along, so that only what was compared is admitted. */
-  async approve(knock: Knock): Promise<void> {
-    await ok(this.#backend.commands.knockApprove(knock.id, null, knock.code));
+  async approve(knock: Knock, role: Role): Promise<void> {
+    await ok(this.#backend.commands.knockApprove(knock.id, role, knock.code));
     this.end(knock.id);
   }
 

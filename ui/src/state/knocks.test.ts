@@ -37,10 +37,10 @@ test("a card that was put aside opens by the id of its knock, while that waits",
 });
 
 test("approving sends the code that was compared", async () => {
-  await knocks.approve(knock());
+  await knocks.approve(knock(), "member");
   expect(daemon.calls.at(-1)).toEqual({
     method: "knock_approve",
-    params: { id: "k1", role: null, code: "K7M2XQ" },
+    params: { id: "k1", role: "member", code: "K7M2XQ" },
   });
   expect(knocks.waits("k1")).toBe(false);
 });
@@ -54,6 +54,6 @@ test("each way to say no is told apart", async () => {
 
 test("a refused approval keeps the knock", async () => {
   daemon.refuse.set("knock_approve", { code: "code_mismatch", message: "The codes differ." });
-  await expect(knocks.approve(knock())).rejects.toThrow("The codes differ.");
+  await expect(knocks.approve(knock(), "member")).rejects.toThrow("The codes differ.");
   expect(knocks.waits("k1")).toBe(true);
 });

@@ -39,8 +39,19 @@ test("they match: admits with the compared code and closes", async () => {
   await fireEvent.click(screen.getByText("They match"));
   await vi.waitFor(() => expect(app.knocks.open).toBeUndefined());
   expect(decided(daemon)).toEqual([
-    { method: "knock_approve", params: { id: "k1", role: null, code: "K7M2XQ" } },
+    { method: "knock_approve", params: { id: "k1", role: "member", code: "K7M2XQ" } },
   ]);
+});
+
+test("an owner chooses the role, a member cannot", async () => {
+  const { daemon, app } = await card();
+  expect(screen.getByLabelText("Let it in as").textContent?.trim()).toBe("Member");
+  const active = app.networks.active;
+  daemon.world.networks = daemon.world.networks.map((one) => (one.active ? { ...one, role: "member" } : one));
+  daemon.emit({ event: "networks_changed" });
+  await vi.waitFor(() => expect(app.networks.active).not.toBe(active));
+  await settle();
+  expect(screen.queryByLabelText("Let it in as")).toBeNull();
 });
 
 test("they are different: denies and explains", async () => {
