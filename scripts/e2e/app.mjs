@@ -1,6 +1,6 @@
 // The app under test: its own home, a daemon that touches nothing else, and the window that WebDriver holds.
 
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ALONE, Device, NO_KEYCHAIN, until } from '../lib/mesh.mjs';
@@ -20,6 +20,18 @@ export class App {
     this.pidFile = join(this.folder, 'daemon.pid');
     this.launcher = join(this.folder, 'myownmesh');
     this.#writeLauncher();
+    this.#writeDownloads();
+  }
+
+  /** Where this app keeps what a person exports. */
+  downloaded(name) {
+    return join(this.folder, 'downloads', name);
+  }
+
+  #writeDownloads() {
+    mkdirSync(join(this.folder, 'config'));
+    const places = `XDG_DOWNLOAD_DIR="${join(this.folder, 'downloads')}"\n`;
+    writeFileSync(join(this.folder, 'config', 'user-dirs.dirs'), places);
   }
 
   /** The daemon as the app starts it: the real one, with the flags that keep it to itself, and its process id noted. */

@@ -64,6 +64,20 @@ test('found a network, see a knock, read the same code, approve, and chat on the
   await window.shot(shot('4-chat'));
 });
 
+test('what happened is kept as a file among the downloads', async () => {
+  const [app] = apps;
+  const { network_id: network } = await app.device.cli('status');
+  await app.window.run(`location.hash = '#/settings/networks/${network}/activity'`);
+  await app.window.press(words('activity.export'));
+  await app.window.press(words('activity.asJson'));
+  const path = app.downloaded('home-activity.json');
+  await app.window.seeText(words('activity.saved', { path }));
+  const entries = JSON.parse(readFileSync(path, 'utf8'));
+  assert.ok(entries.some((entry) => entry.kind === 'member' && entry.device_name === 'Desk'), JSON.stringify(entries));
+  await app.window.shot(shot('4-activity'));
+  await app.window.run('history.back()');
+});
+
 test('a daemon that dies is started again, and the window goes on', async () => {
   const [app] = apps;
   const before = await app.daemon();

@@ -66,6 +66,7 @@ pub fn builder() -> Builder<Wry> {
             commands::shell::shell_state,
             commands::shell::daemon_restart,
             commands::shell::open_link,
+            commands::shell::save_file,
             commands::shell::pending_link,
         ])
         .events(collect_events![ShellState, OpenedLink, OpenedKnock])

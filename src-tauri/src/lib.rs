@@ -9,6 +9,7 @@ pub mod commands;
 pub mod daemon;
 pub mod links;
 pub mod notify;
+pub mod save;
 pub mod streams;
 mod window;
 

@@ -1,11 +1,12 @@
 //! What the shell itself answers.
 
 use myownmesh_control::error::{ControlError, ErrorCode};
-use tauri::{AppHandle, State};
+use tauri::{AppHandle, Manager, State};
 use tauri_plugin_shell::ShellExt;
 
 use crate::daemon::{Daemon, ShellState};
 use crate::links::Links;
+use crate::save;
 
 /// Whether the daemon is attached, and if not, why. Changes arrive as `shell-state`.
 #[tauri::command]
@@ -35,6 +36,28 @@ pub fn open_link(app: AppHandle, url: String) -> Result<(), ControlError> {
     #[expect(deprecated, reason = "its successor is a plugin of its own, for this one call")]
     app.shell().open(url, None).map_err(|error| {
         ControlError::new(ErrorCode::Internal, format!("The address could not be opened: {error}. Copy it instead."))
+    })
+}
+
+/// Keeps an exported text in the downloads folder, under a name that is not taken, and tells where.
+#[tauri::command]
+#[specta::specta]
+pub async fn save_file(app: AppHandle, name: String, text: String) -> Result<String, ControlError> {
+    if text.len() > save::MAX_BYTES {
+        return Err(ControlError::new(ErrorCode::TooLarge, "This is too much for one file. Narrow the filter."));
+    }
+    let folder =
+        app.path().download_dir().or_else(|_| app.path().home_dir().map(|home| home.join("Downloads"))).map_err(
+            |error| {
+                let message = format!("There is no folder to keep it in: {error}. Copy the text instead.");
+                ControlError::new(ErrorCode::NotFound, message)
+            },
+        )?;
+    let kept = tauri::async_runtime::spawn_blocking(move || save::keep(&folder, &name, &text)).await;
+    let path = kept.map_err(|error| error.to_string()).and_then(|kept| kept.map_err(|error| error.to_string()));
+    path.map(|path| path.display().to_string()).map_err(|error| {
+        let message = format!("The file could not be written: {error}. Make room or copy the text instead.");
+        ControlError::new(ErrorCode::Internal, message)
     })
 }
 

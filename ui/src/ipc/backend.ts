@@ -39,6 +39,8 @@ export interface Backend {
   onOpenedKnock(listener: (id: string) => void): Stop;
   /** Opens a web address outside the app. */
   openLink(url: string): Promise<void>;
+  /** Keeps a text among the person's downloads; tells where, if that is known. */
+  saveFile(name: string, text: string): Promise<string>;
 }
 
 /** A refusal or failure of the daemon, as an exception. The message is a sentence for the person. */

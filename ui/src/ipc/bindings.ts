@@ -115,6 +115,8 @@ export const commands = {
 	daemonRestart: (apiPort: number | null) => typedError<null, ControlError>(__TAURI_INVOKE("daemon_restart", { apiPort })),
 	/**  Opens a web or mail address in the system's own program; the window itself never leaves the app. */
 	openLink: (url: string) => typedError<null, ControlError>(__TAURI_INVOKE("open_link", { url })),
+	/**  Keeps an exported text in the downloads folder, under a name that is not taken, and tells where. */
+	saveFile: (name: string, text: string) => typedError<string, ControlError>(__TAURI_INVOKE("save_file", { name, text })),
 	/**
 	 *  The `myownllm://join/...` link that opened the app before the window listened. Listen to `opened-link` first, then ask,
 	 *  once; later links arrive as that event.

@@ -42,6 +42,17 @@ export function linkInAddress(): string | null {
   return invite.startsWith("myownllm://") ? invite : `myownllm://join/${invite}`;
 }
 
+/** A browser keeps files itself, and does not say where. */
+function offer(name: string, text: string): string {
+  const url = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name.replaceAll(/[\\/:*?"<>|]/g, "-");
+  link.click();
+  URL.revokeObjectURL(url);
+  return "";
+}
+
 /** Routes every command of the bindings to `host`. A later call replaces the earlier host. */
 export function installHost(host: Host): void {
   const open = new Map<number, Stop>();
@@ -75,6 +86,8 @@ export function installHost(host: Host): void {
         return null;
       case "pending_link":
         return linkInAddress();
+      case "save_file":
+        return offer(params.name as string, params.text as string);
       case "open_link":
         window.open(params.url as string, "_blank", "noopener,noreferrer");
         return null;

@@ -54,5 +54,6 @@ export const tauriBackend: Backend = {
     return () => void listening.then((stop) => stop());
   },
   restartDaemon: async (apiPort) => void (await ok(commands.daemonRestart(apiPort ?? null))),
+  saveFile: (name, text) => ok(commands.saveFile(name, text)),
   openLink: async (url) => void (await ok(commands.openLink(url))),
 };

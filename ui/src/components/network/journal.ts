@@ -14,13 +14,3 @@ export const asText = (entries: ActivityEntry[]): string =>
     .map((entry) => [new Date(entry.at).toISOString(), entry.kind, entry.device_name ?? "-", entry.text])
     .map((parts) => `${parts.join("\t")}\n`)
     .join("");
-
-/** Offers `text` as a file to keep. */
-export function save(name: string, text: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name.replaceAll(/[\\/:*?"<>|]/g, "-");
-  link.click();
-  URL.revokeObjectURL(url);
-}
