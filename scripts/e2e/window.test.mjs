@@ -73,7 +73,10 @@ test('what happened is kept as a file among the downloads', async () => {
   const path = app.downloaded('home-activity.json');
   await app.window.seeText(words('activity.saved', { path }));
   const entries = JSON.parse(readFileSync(path, 'utf8'));
-  assert.ok(entries.some((entry) => entry.kind === 'member' && entry.device_name === 'Desk'), JSON.stringify(entries));
+  assert.ok(
+    entries.some((entry) => entry.kind === 'member' && entry.device_name === 'Desk'),
+    JSON.stringify(entries),
+  );
   await app.window.shot(shot('4-activity'));
   await app.window.run('history.back()');
 });
