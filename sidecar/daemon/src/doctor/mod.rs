@@ -49,9 +49,12 @@ pub(crate) async fn examine(daemon: &Daemon, target: Option<&str>) -> Result<Doc
 }
 
 async fn examine_members(daemon: &Daemon, mesh: &MeshSnapshot, chosen: Option<DeviceId>) -> Vec<DoctorCheck> {
+    // Whoever is no member any more reaches nobody; the check of the network says so.
+    let member = mesh.networks.iter().any(|network| network.active && network.role.is_some());
     let others: Vec<_> = mesh
         .members
         .iter()
+        .filter(|_| member)
         .filter(|member| !member.this_device && chosen.is_none_or(|id| id == member.device_id))
         .map(|member| (member.device_id, member.name.to_string()))
         .collect();
@@ -59,6 +62,8 @@ async fn examine_members(daemon: &Daemon, mesh: &MeshSnapshot, chosen: Option<De
     // What this device has of its own is no obstacle on the way to another one.
     if chosen.is_none_or(|id| id == mesh.device_id) {
         checks.extend([daemon_check(daemon), engine_check(daemon), network_check(daemon)]);
+    } else if !member {
+        checks.push(network_check(daemon));
     }
     let several = others.len() > 1;
     let examined = join_all(others.into_iter().map(|(id, name)| async move {

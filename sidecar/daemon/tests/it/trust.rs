@@ -121,6 +121,10 @@ async fn a_removal_cuts_at_once_and_tells_who_has_heard() {
     let report = ok(&lap.place, ["doctor"]).await;
     let failed = report["checks"].as_array().expect("checks").iter().find(|check| check["name"] == "network");
     assert_eq!(failed.expect("a check")["cause"], "not_admitted", "{report}");
+    for report in [report, ok(&lap.place, ["doctor", "Desk"]).await] {
+        let names: Vec<_> = report["checks"].as_array().expect("checks").iter().map(|check| &check["name"]).collect();
+        assert!(names.iter().any(|name| *name == "network") && names.iter().all(|name| *name != "found"), "{names:?}");
+    }
 
     // A member that is away hears of it when it is met again.
     story::admit(&desk, &lap).await;
