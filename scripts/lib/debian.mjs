@@ -21,7 +21,7 @@ export const TO_BUILD = [
   ...COMPILER,
 ];
 
-/** To test the real window on a desktop of its own, the interface in a browser, the keychain, and the official OpenAI client for Python. */
+/** To test devices in network namespaces, the real window on a desktop of its own, the interface in a browser, the keychain, and the official OpenAI client for Python. */
 export const TO_TEST = [
   'xvfb',
   'xauth',
@@ -34,6 +34,7 @@ export const TO_TEST = [
   'gnome-keyring',
   'libsecret-tools',
   'x11-utils',
+  'iproute2',
   'fonts-dejavu-core',
   'chromium',
   'python3-venv',

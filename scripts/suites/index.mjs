@@ -84,7 +84,7 @@ export const SUITES = [
   {
     name: 'rust',
     about: 'unit, property and process tests',
-    needs: ['engine', 'daemon', 'build-packages'],
+    needs: ['engine', 'daemon', 'build-packages', 'test-packages'],
     here: everywhere,
     run: rust,
   },
