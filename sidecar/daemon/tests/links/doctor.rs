@@ -6,7 +6,7 @@ use myownmesh_control::types::{DeviceState, DoctorCause, DoctorReport, InviteOpt
 use crate::harness::Daemon;
 use crate::harness::story;
 use crate::net::Net;
-use crate::roles::{Helper, engine_url};
+use crate::roles::{Player, engine_url};
 use crate::steps::path;
 
 /// The stages that passed, and the first that did not with its cause; after checking that the report tells no secrets.
@@ -31,8 +31,8 @@ async fn examine(daemon: &Daemon, other: &Daemon) -> (Vec<String>, Option<(Strin
 
 pub(crate) async fn the_doctor_finds_where_a_link_breaks() {
     let net = Net::new(3);
-    let (relay, url) = Helper::relay(&net, 2).await;
-    let _engine = Helper::engine(&net, 0).await;
+    let (relay, url) = Player::relay(&net, 2).await;
+    let _engine = Player::engine(&net, 0).await;
     let (mut desk, mut lap) = (net.place(0, "Desk").with(["--engine", &engine_url()]), net.place(1, "Lap"));
     for place in [&mut desk, &mut lap] {
         place.discovery = ["--relay", &url, "--no-mdns"].map(str::to_owned).to_vec();

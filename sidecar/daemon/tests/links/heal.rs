@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use crate::harness::story::{self, first_words, offers, online, question};
 use crate::harness::{Daemon, SENTENCE, cli_json, process};
 use crate::net::{Net, Quality, address};
-use crate::roles::{Helper, engine_url};
+use crate::roles::{Player, engine_url};
 use crate::steps::{Diary, answered, failure, now, reconnect, seen, trio};
 
 /// The promise: whatever happened to a device, the others show it as away within this.
@@ -48,7 +48,7 @@ pub(crate) async fn a_frozen_device_shows_as_away_and_comes_back() {
 pub(crate) async fn an_answer_of_a_frozen_device_ends_with_a_reason() {
     let net = Net::new(2);
     net.set(Quality::delay(10));
-    let mut engine = Helper::engine(&net, 0).await;
+    let mut engine = Player::engine(&net, 0).await;
     let places = (net.place(0, "Desk").with(["--engine", &engine_url()]), net.place(1, "Lap"));
     let (desk, lap) = tokio::join!(places.0.start(), places.1.start());
     story::pair(&desk, &lap).await;

@@ -8,7 +8,7 @@ use myownmesh_control::types::{DecisionKind, DeviceState, Event, InviteOptions, 
 use crate::harness::Daemon;
 use crate::harness::story::{self, first_words, knock, knock_of, offers, online, outcome, own_code, question};
 use crate::net::{Net, Quality};
-use crate::roles::{Helper, engine_url};
+use crate::roles::{Player, engine_url};
 use crate::steps::{Diary, failure, gone, seen, trio, until_equal};
 
 /// The promise for a removal: this long after it, nothing of the removed device runs anywhere.
@@ -65,7 +65,7 @@ pub(crate) async fn every_member_sees_a_knock_and_who_answered_it() {
 pub(crate) async fn a_removal_bites_on_every_member_within_a_second() {
     let net = Net::new(3);
     net.set(Quality::delay(20));
-    let (mut first, mut second) = (Helper::engine(&net, 0).await, Helper::engine(&net, 1).await);
+    let (mut first, mut second) = (Player::engine(&net, 0).await, Player::engine(&net, 1).await);
     let url = engine_url();
     let (desk, lap) = (net.place(0, "Desk").with(["--engine", &url]), net.place(1, "Lap").with(["--engine", &url]));
     let pad = net.place(2, "Pad");

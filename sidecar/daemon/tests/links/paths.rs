@@ -8,7 +8,7 @@ use myownmesh_control::types::{DeviceState, NetworkSettings, PathKind, SettingsP
 use crate::harness::story::{self, online, question};
 use crate::harness::{Place, SENTENCE};
 use crate::net::Net;
-use crate::roles::Helper;
+use crate::roles::Player;
 use crate::steps::{Diary, answered, path, seen};
 
 /// A home whose daemon uses the relay from the start.
@@ -21,7 +21,7 @@ fn relayed(net: &Net, node: usize, name: &str, relay: &str) -> Place {
 /// The whole ladder: relay only, straight when it can be, the relay gone and not missed, everything gone, the relay back.
 pub(crate) async fn a_relay_carries_until_there_is_a_straight_path() {
     let net = Net::new(3);
-    let (relay, url) = Helper::relay(&net, 2).await;
+    let (relay, url) = Player::relay(&net, 2).await;
     net.link(0, 1).cut();
     let (desk, lap) = (relayed(&net, 0, "Desk", &url).model("chain"), relayed(&net, 1, "Lap", &url));
     let (desk, lap) = tokio::join!(desk.start(), lap.start());
@@ -51,7 +51,7 @@ pub(crate) async fn a_relay_carries_until_there_is_a_straight_path() {
     println!("away: {reason}");
     assert!(reason.ends_with('.'), "not a sentence: {reason:?}");
 
-    let (_relay, again) = Helper::relay(&net, 2).await;
+    let (_relay, again) = Player::relay(&net, 2).await;
     assert_eq!(again, url);
     let back = Instant::now();
     online(&lap, &desk).await;
@@ -63,7 +63,7 @@ pub(crate) async fn a_relay_carries_until_there_is_a_straight_path() {
 /// An owner gives the network a relay; the members use it at once, and keep it when they restart.
 pub(crate) async fn a_relay_of_the_network_is_used_by_its_members() {
     let net = Net::new(3);
-    let (_relay, url) = Helper::relay(&net, 2).await;
+    let (_relay, url) = Player::relay(&net, 2).await;
     let (desk, lap) = (free(&net, 0, "Desk"), free(&net, 1, "Lap"));
     let (desk, lap) = tokio::join!(desk.start(), lap.start());
     story::pair(&desk, &lap).await;

@@ -8,7 +8,7 @@ use myownmesh_control::types::DeviceState;
 use crate::harness::story::{self, first_words, offers, online, question};
 use crate::harness::{Daemon, process};
 use crate::net::{Net, Quality};
-use crate::roles::{Helper, engine_url};
+use crate::roles::{Player, engine_url};
 use crate::steps::failure;
 
 /// The promise for a switch.
@@ -37,7 +37,7 @@ async fn switch(daemon: &Daemon, network: &str) -> Duration {
 pub(crate) async fn a_hundred_switches_leave_nothing_behind() {
     let net = Net::new(3);
     net.set(Quality::delay(5));
-    let mut engine = Helper::engine(&net, 0).await;
+    let mut engine = Player::engine(&net, 0).await;
     let desk = net.place(0, "Desk").with(["--engine", &engine_url()]);
     let (lap, pad) = (net.place(1, "Lap"), net.place(2, "Pad"));
     let (desk, lap, pad) = tokio::join!(desk.start(), lap.start(), pad.start());

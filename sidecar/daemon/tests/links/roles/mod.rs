@@ -27,12 +27,12 @@ pub(crate) fn play(mut arguments: impl Iterator<Item = String>) -> Option<ExitCo
 }
 
 /// A program on a node. Dropping it kills it.
-pub(crate) struct Helper {
+pub(crate) struct Player {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
-impl Helper {
+impl Player {
     /// Starts a relay on a node; its URL comes with it.
     pub(crate) async fn relay(net: &Net, node: usize) -> (Self, String) {
         let address = SocketAddr::from((address(node), relay::PORT));
@@ -51,15 +51,15 @@ impl Helper {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("it can be started");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let mut helper = Self { child, lines };
-        assert_eq!(helper.line().await, "ready");
-        helper
+        let mut player = Self { child, lines };
+        assert_eq!(player.line().await, "ready");
+        player
     }
 
     /// The next thing it tells.
     pub(crate) async fn line(&mut self) -> String {
-        let line = in_time("a line of the helper", self.lines.next_line()).await.expect("it can be read");
-        line.expect("the helper runs")
+        let line = in_time("a line of the program", self.lines.next_line()).await.expect("it can be read");
+        line.expect("the program runs")
     }
 
     /// Kills it.
