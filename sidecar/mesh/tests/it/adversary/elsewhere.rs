@@ -33,6 +33,15 @@ async fn fetched(link: &Linked, ids: &[RecordId]) -> Vec<Vec<u8>> {
     postcard::from_bytes(&answer).unwrap()
 }
 
+/// The victim returns to the network that the scene is about. The honest member has seen its old link end before it looks for
+/// the new one, so that it does not take the one for the other.
+async fn come_back(scene: &Scene) {
+    let (victim, honest) = (scene.host.id(), scene.honest.id());
+    scene.honest.until(|picture| picture.member(victim).is_some_and(|member| !member.link.is_online())).await;
+    scene.host.mesh.use_network(scene.network).await.unwrap();
+    tokio::join!(scene.host.until_linked(&[honest]), scene.honest.until_linked(&[victim]));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_gets_nothing_of_another_network() {
     let mut scene = Scene::new().await;
@@ -54,8 +63,7 @@ async fn a_member_gets_nothing_of_another_network() {
     }
 
     // While its own is active, it may not greet with the other one, and gets nothing of it by asking.
-    scene.host.mesh.use_network(scene.network).await.unwrap();
-    scene.host.until_linked(&[scene.honest.id()]).await;
+    come_back(&scene).await;
     let (refused, answer) = scene.liar.greet(&scene.host, other).await;
     assert_eq!(answer, Greeting::Refused(Refusal::OtherNetwork));
     assert_eq!(close_code(&refused.connection).await, 2);
@@ -70,8 +78,7 @@ async fn a_member_gets_nothing_of_another_network() {
     scene.host.mesh.use_network(other).await.unwrap();
     assert_eq!(close_code(&link.connection).await, 3);
     assert!(link.get("/who").await.is_none());
-    scene.host.mesh.use_network(scene.network).await.unwrap();
-    scene.host.until_linked(&[scene.honest.id()]).await;
+    come_back(&scene).await;
     scene.unharmed().await;
 }
 
