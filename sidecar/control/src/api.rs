@@ -10,9 +10,11 @@ use jsonrpsee::proc_macros::rpc;
 use crate::error::ControlError;
 use crate::types::{
     Accepting, ActivityEntry, ActivityFilter, AnswerItem, ChatRequest, Connection, Conversation, ConversationSummary,
-    Decision, DenyKind, DeviceSummary, DoctorReport, Engine, EngineSpec, EventItem, Invite, InviteOptions, JoinItem,
-    Knock, Model, NearbyDevice, Network, NetworkKind, Relay, Removal, Role, SettingsPatch, Status,
+    Decision, DenyKind, DeviceSummary, DoctorReport, Engine, EngineSpec, EventItem, Hardware, Invite, InviteOptions,
+    JoinItem, Knock, Model, NearbyDevice, Network, NetworkKind, Relay, Removal, Role, SettingsPatch, Status,
 };
+
+pub mod documents;
 
 /// The requests. The trait generates `ControlApiServer` for the daemon and `ControlApiClient` for everyone else.
 #[rpc(server, client)]
@@ -210,6 +212,22 @@ pub trait ControlApi {
     /// Undoes a deletion.
     #[method(name = "conversation_restore", param_kind = map)]
     async fn conversation_restore(&self, id: String) -> Result<ConversationSummary, ControlError>;
+
+    /// Puts conversations into a folder, or out of all folders.
+    #[method(name = "conversation_move", param_kind = map)]
+    async fn conversation_move(
+        &self,
+        ids: Vec<String>,
+        folder: Option<String>,
+    ) -> Result<Vec<ConversationSummary>, ControlError>;
+
+    /// Keeps a conversation out of what this device shows its network, or lets it in again.
+    #[method(name = "conversation_private", param_kind = map)]
+    async fn conversation_private(&self, id: String, private: bool) -> Result<ConversationSummary, ControlError>;
+
+    /// What this device is made of.
+    #[method(name = "hardware", param_kind = map)]
+    async fn hardware(&self) -> Result<Hardware, ControlError>;
 
     /// Runs the staged checks: on this device, against a member, or (given an invite's link) against the network it
     /// leads to.

@@ -1,6 +1,6 @@
 //! Engines and models.
 
-use myownmesh_control::types::{Engine, EngineSpec, Model};
+use myownmesh_control::types::{Engine, EngineSpec, Hardware, Model};
 
 delegate! {
     /// Local compute backends.
@@ -13,4 +13,6 @@ delegate! {
     engine_test(id: String) -> Engine;
     /// Every model reachable now, here and on peers.
     model_list() -> Vec<Model>;
+    /// What this device is made of.
+    hardware() -> Hardware;
 }

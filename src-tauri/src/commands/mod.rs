@@ -1,12 +1,15 @@
 //! What the UI can ask: one file per control area, one line per command.
 //!
-//! Each command has the name, the parameters and the types of its method in `myownmesh_control::api::ControlApi`, and
-//! delegates to the generated client; a wrong type does not compile. Streams and the shell's own commands are in
+//! Each command has the name, the parameters and the types of its method in `myownmesh_control::api`, and delegates to
+//! the generated client; a wrong type does not compile. Streams and the shell's own commands are in
 //! [`stream`] and [`shell`].
 
 /// Turns `name(parameter: Type) -> Answer` into a typed Tauri command that asks the daemon.
 macro_rules! delegate {
-    ($($(#[$doc:meta])* $name:ident($($parameter:ident: $type:ty),* $(,)?) -> $answer:ty;)+) => {$(
+    (documents: $($body:tt)+) => {
+        delegate! { @ myownmesh_control::api::documents::DocumentsApiClient, $($body)+ }
+    };
+    (@ $client:path, $($(#[$doc:meta])* $name:ident($($parameter:ident: $type:ty),* $(,)?) -> $answer:ty;)+) => {$(
         $(#[$doc])*
         #[tauri::command]
         #[specta::specta]
@@ -14,10 +17,13 @@ macro_rules! delegate {
             daemon: tauri::State<'_, $crate::daemon::Daemon>,
             $($parameter: $type,)*
         ) -> Result<$answer, myownmesh_control::error::ControlError> {
-            use myownmesh_control::api::ControlApiClient;
+            use $client as _;
             Ok(daemon.client()?.$name($($parameter),*).await?)
         }
     )+};
+    ($($body:tt)+) => {
+        delegate! { @ myownmesh_control::api::ControlApiClient, $($body)+ }
+    };
 }
 
 pub mod activity;
@@ -30,6 +36,9 @@ pub mod invite;
 pub mod join;
 pub mod knock;
 pub mod network;
+pub mod permission;
+pub mod prompt;
 pub mod shell;
 pub mod status;
 pub mod stream;
+pub mod sync;

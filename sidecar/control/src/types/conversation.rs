@@ -18,6 +18,10 @@ pub struct ConversationSummary {
     pub updated_at: i64,
     /// How many messages it holds.
     pub messages: u32,
+    /// Folder it lies in; `null` for none.
+    pub folder: Option<String>,
+    /// Whether it is kept out of what this device shows its network.
+    pub private: bool,
     /// Answer that is being written into it now; follow it with `answer_events`.
     pub answering: Option<String>,
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use specta::Type;
 
-use super::{DeviceState, Knock, Phase};
+use super::{DeviceState, Knock, PermissionProposal, Phase};
 
 /// A numbered event of the daemon.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
@@ -77,6 +77,21 @@ pub enum Event {
     DecisionsChanged,
     /// Something was added to the activities.
     ActivityChanged,
+    /// Prompts of the active network changed.
+    PromptsChanged,
+    /// Rules for tools, proposals, trust or what members may do here changed.
+    PermissionsChanged,
+    /// A looser rule of another device waits for a person here.
+    Proposal {
+        /// The proposal.
+        proposal: PermissionProposal,
+    },
+    /// What devices can do changed.
+    CapabilitiesChanged,
+    /// The conversations that devices show changed.
+    CatalogueChanged,
+    /// The gossip switch, or how far a device is, changed.
+    SyncChanged,
     /// The daemon is about to end.
     Stopping,
 }
