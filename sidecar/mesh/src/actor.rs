@@ -9,12 +9,14 @@
 //! - `networks`: found, use, leave, forget, rename, adopt
 //! - `members`: admit, roles, names, invites
 //! - `governance`: kind, settings, decisions, removals and who has confirmed them
+//! - `documents`: what is kept in step besides membership
 //! - `intake`: records that other members send
 //! - `peers`: links that come and go, what other members ask for, their cards
 //! - `picture`: roster and snapshot
 //! - `start`: puts all of it together, and takes it apart in order
 
 mod commands;
+mod documents;
 mod governance;
 mod intake;
 mod members;
@@ -32,6 +34,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::commands::{Command, KnockCommand, MemberCommand, NetworkCommand};
+pub(crate) use self::documents::DocumentCommand;
+use self::documents::Documents;
 pub(crate) use self::governance::is_settled;
 pub(crate) use self::start::start;
 use crate::api::{KnockInfo, LinkState, MemberInfo, MeshEvent, MeshSnapshot, NetworkInfo};
@@ -106,6 +110,7 @@ struct Actor {
     /// Where devices are of whose admission this one has not heard yet.
     hearsay: BTreeMap<DeviceId, Places>,
     spread: Spread,
+    documents: Documents,
     /// Devices being cut off; each token is cancelled once that is done.
     cuts: Vec<CancellationToken>,
     card: Option<CardPush>,
@@ -132,7 +137,7 @@ impl Actor {
     async fn run(mut self) {
         let stop = self.stop.clone();
         loop {
-            let due = self.spread.deadline();
+            let due = self.spread.deadline().into_iter().chain(self.documents.deadline()).min();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -142,6 +147,7 @@ impl Actor {
                 Ok(()) = self.reach_watch.changed() => {}
                 () = crate::clock::sleep_until(due.unwrap_or_default()), if due.is_some() => {
                     self.spread(spread::Event::Tick);
+                    self.documents_tick();
                     continue;
                 }
                 Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => {
@@ -154,6 +160,7 @@ impl Actor {
             self.publish_snapshot();
         }
         self.tasks.shutdown().await;
+        self.settle_documents();
     }
 
     /// Answers a command that changed something: whoever has the answer also sees the change.

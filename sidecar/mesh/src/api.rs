@@ -1,12 +1,17 @@
 //! Plain public data of the mesh: what a caller gives, and the pictures and events it gets. Times are milliseconds
 //! since the Unix epoch.
 
+mod documents;
+
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::documents::{Document, DocumentEdit, SyncDevice, SyncInfo, SyncState};
 use crate::error::MeshError;
 use crate::proto::code::Code;
+use crate::proto::document::Collection;
 use crate::proto::ids::{DeviceId, InviteId, KnockId, NetworkId};
 use crate::proto::knock::InviteProblem;
 use crate::proto::name::{DeviceName, NetworkName};
@@ -529,6 +534,15 @@ pub enum MeshEvent {
         /// That member's name.
         by_name: DeviceName,
     },
+    /// Documents of the active network have other values now.
+    DocumentsChanged {
+        /// The network.
+        network: NetworkId,
+        /// The collections that changed.
+        collections: BTreeSet<Collection>,
+    },
+    /// The gossip switch, or how far members are with documents, changed.
+    SyncChanged,
     /// Somebody tried what they may not, and got nothing.
     Refused {
         /// Who, where it is known.

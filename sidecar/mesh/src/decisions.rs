@@ -65,7 +65,7 @@ fn kind(body: &Body, membership: &Membership) -> Option<DecisionKind> {
             DecisionKind::Role { device: set.device, name: name_of(membership, set.device), role: set.role }
         }
         Body::Rename(rename) => DecisionKind::Renamed(rename.name.clone()),
-        Body::DeviceInfo(_) => return None,
+        Body::DeviceInfo(_) | Body::Document(_) => return None,
         Body::Leave => DecisionKind::Left,
         Body::Invite(grant) => DecisionKind::Invited {
             invite: grant.key.id(),

@@ -23,14 +23,17 @@ mod roster;
 mod store;
 
 pub use crate::api::{
-    Asker, ConnectionInfo, DecisionInfo, DecisionKind, DenyKind, InviteInfo, InviteOptions, JoinStep, KnockInfo,
-    KnockOutcome, LinkState, MemberInfo, MeshConfig, MeshEvent, MeshSnapshot, NearbyInfo, NearbyNetwork, NetworkInfo,
-    PathKind, ProbeCause, ProbeCheck, ProbeReport, RelayInfo, RelayState, Removal, Removed, SettingsPatch,
+    Asker, ConnectionInfo, DecisionInfo, DecisionKind, DenyKind, Document, DocumentEdit, InviteInfo, InviteOptions,
+    JoinStep, KnockInfo, KnockOutcome, LinkState, MemberInfo, MeshConfig, MeshEvent, MeshSnapshot, NearbyInfo,
+    NearbyNetwork, NetworkInfo, PathKind, ProbeCause, ProbeCheck, ProbeReport, RelayInfo, RelayState, Removal, Removed,
+    SettingsPatch, SyncDevice, SyncInfo, SyncState,
 };
 pub use crate::error::{ErrorKind, MeshError};
 pub use crate::mesh::{JoinProgress, Mesh};
 pub use crate::proto::code::Code;
-pub use crate::proto::ids::{DeviceId, InviteId, KnockId, NetworkId};
+pub use crate::proto::document::{Collection, DocumentError, DocumentId, MAX_NETWORK_BYTES, MAX_VALUE_BYTES};
+pub use crate::proto::hlc::Hlc;
+pub use crate::proto::ids::{DeviceId, InviteId, KnockId, NetworkId, RecordId};
 pub use crate::proto::invite::{Invite, InviteError};
 pub use crate::proto::knock::InviteProblem;
 pub use crate::proto::name::{DeviceName, NameError, NetworkName};

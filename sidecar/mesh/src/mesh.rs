@@ -1,6 +1,7 @@
 //! [`Mesh`]: the cloneable handle. Commands go to the actor's inbox; pictures come by a watch channel; requests to other
 //! devices take their connection straight from the link table, so that they never queue behind anything.
 
+mod documents;
 mod governance;
 mod probe;
 

@@ -1,8 +1,10 @@
 //! What the mesh keeps: records, networks, peers and invites, in the device's SQLite database.
 //!
-//! All tables begin with `mesh_` and have their own version in `mesh_schema`, so that the daemon's tables and these
+//! Documents have a file of their own, `documents`. All tables begin with `mesh_` and have their own version in `mesh_schema`, so that the daemon's tables and these
 //! migrate without knowing of each other. Blocking: the actor that owns the store calls it off the async threads or
 //! for calls this short, in place.
+
+mod documents;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
@@ -17,6 +19,8 @@ use crate::proto::{
     name::NetworkName,
     record::{Record, RecordError},
 };
+
+pub(crate) use self::documents::{DocumentChange, Place};
 
 /// Why the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -128,6 +132,7 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (network, record, device)
     ) STRICT, WITHOUT ROWID;
 ",
+    documents::TABLES,
 ];
 
 /// The mesh's tables, on a connection of their own.
@@ -235,6 +240,7 @@ impl Store {
         tx.execute("DELETE FROM mesh_peers WHERE network = ?1", [id])?;
         tx.execute("DELETE FROM mesh_invites WHERE network = ?1", [id])?;
         tx.execute("DELETE FROM mesh_acknowledged WHERE network = ?1", [id])?;
+        documents::forget(&tx, network)?;
         tx.commit()?;
         Ok(())
     }
@@ -306,7 +312,7 @@ impl Store {
             let (network, bytes) = row?;
             latest = latest.max(stored_record(NetworkId::from_bytes(network), &bytes)?.hlc());
         }
-        Ok(latest)
+        Ok(latest.max(documents::latest_hlc(&self.db)?))
     }
 
     // ---- removals ----------------------------------------------------------------------------------------------
@@ -447,9 +453,9 @@ fn stored_record(network: NetworkId, bytes: &[u8]) -> Result<Record, StoreError>
     Record::decode_for(network, bytes).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
-fn last_seq(tx: &Transaction<'_>, network: NetworkId) -> Result<u64, StoreError> {
+fn last_seq(db: &Connection, network: NetworkId) -> Result<u64, StoreError> {
     let query = "SELECT last FROM mesh_sequences WHERE network = ?1";
-    let last: Option<i64> = tx.query_row(query, [network.as_bytes()], |row| row.get(0)).optional()?;
+    let last: Option<i64> = db.query_row(query, [network.as_bytes()], |row| row.get(0)).optional()?;
     u64::try_from(last.unwrap_or(0)).map_err(|_| StoreError::Corrupt("a record number".into()))
 }
 

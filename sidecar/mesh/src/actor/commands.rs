@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Actor, Admitted, RemovalBegun, Reply, answer};
+use super::{Actor, Admitted, DocumentCommand, RemovalBegun, Reply, answer};
 use crate::api::{DecisionInfo, InviteInfo, InviteOptions, MemberInfo, NetworkInfo, Removal, SettingsPatch};
 use crate::mesh::JoinProgress;
 use crate::net::join::Target;
-use crate::net::sync::{CardPush, Push};
+use crate::net::sync::{CardPush, Push, Stock};
 use crate::proto::ids::{DeviceId, InviteId, NetworkId, RecordId};
 use crate::proto::knock::{Admission, Board, Bundle, Decide, PendingKnock, Verdict};
 use crate::proto::name::{DeviceName, NetworkName};
@@ -21,6 +21,7 @@ pub(crate) enum Command {
     Network(NetworkCommand),
     Member(MemberCommand),
     Knock(KnockCommand),
+    Document(DocumentCommand),
     /// A member has confirmed removals.
     Acknowledged {
         network: NetworkId,
@@ -36,12 +37,14 @@ pub(crate) enum Command {
     },
     /// A member asks for records.
     PeerFetch {
+        stock: Stock,
         network: NetworkId,
         ids: Vec<RecordId>,
-        reply: Reply<Bytes>,
+        reply: Reply<Vec<Vec<u8>>>,
     },
     /// A member reconciles.
     PeerReconcile {
+        stock: Stock,
         network: NetworkId,
         message: Bytes,
         reply: Reply<Bytes>,
@@ -55,16 +58,19 @@ pub(crate) enum Command {
     },
     /// A task reconciles with a member: the set as it is.
     RecordSet {
+        stock: Stock,
         network: NetworkId,
         reply: Reply<Arc<RecordSet>>,
     },
     /// A push or a comparison of records is over.
     Spread {
+        stock: Stock,
         network: NetworkId,
         event: spread::Event,
     },
     /// Which of these a reconciliation should fetch.
     Wanted {
+        stock: Stock,
         network: NetworkId,
         ids: Vec<RecordId>,
         reply: Reply<Vec<RecordId>>,
@@ -215,18 +221,22 @@ impl Actor {
                 // The sender takes the answer for a confirmation of the removals in it.
                 self.answer_when_cut(reply, done);
             }
-            Command::PeerFetch { network, ids, reply } => answer(reply, self.peer_fetch(network, &ids)),
-            Command::PeerReconcile { network, message, reply } => {
-                answer(reply, self.peer_reconcile(network, &message));
+            Command::Document(command) => self.handle_document(command),
+            Command::PeerFetch { stock, network, ids, reply } => answer(reply, self.peer_fetch(stock, network, &ids)),
+            Command::PeerReconcile { stock, network, message, reply } => {
+                answer(reply, self.peer_reconcile(stock, network, &message));
             }
             Command::PeerCard { from, network, push, reply } => {
                 let done = self.peer_card(from, network, push);
                 self.publish_then(reply, done);
             }
-            Command::RecordSet { network, reply } => answer(reply, self.ledger_of(network).map(|it| it.set().clone())),
-            Command::Spread { network, event } if self.ledger_of(network).is_ok() => self.spread(event),
+            Command::RecordSet { stock, network, reply } => answer(reply, self.record_set(stock, network).cloned()),
+            Command::Spread { stock, network, event } if self.ledger_of(network).is_ok() => match stock {
+                Stock::Records => self.spread(event),
+                Stock::Documents => self.spread_documents(event),
+            },
             Command::Spread { .. } => {}
-            Command::Wanted { network, ids, reply } => answer(reply, self.wanted(network, ids)),
+            Command::Wanted { stock, network, ids, reply } => answer(reply, self.wanted(stock, network, ids)),
         }
     }
 

@@ -121,8 +121,8 @@ impl Actor {
         }
         allowed(membership.may_remove(self.me, device), "remove this device")?;
         let network = membership.network;
-        let record =
-            self.write(network, Body::Remove(Remove { device, last_seq: membership.head(device) })).await?.id();
+        let last_seq = self.last_seen_number(&membership, device);
+        let record = self.write(network, Body::Remove(Remove { device, last_seq })).await?.id();
         let table = self.table_watch.borrow().clone();
         let linked = table.iter().filter(|(other, view)| **other != device && view.link.is_some());
         Ok(RemovalBegun { network, record, online: linked.map(|(other, _)| *other).collect() })

@@ -22,7 +22,13 @@ impl Actor {
     ) -> Result<(), MeshError> {
         let now = now_ms();
         let mut fresh = self.read_new(from, network, &push.records)?;
-        fresh.retain(|record| self.is_of_this_day(record, now));
+        fresh.retain(|record| {
+            let believed = self.is_of_this_day(record, now);
+            if !believed {
+                self.refused.add(record.id(), record.hlc().believed_from());
+            }
+            believed
+        });
         let added = self.store.insert_all(&fresh, now)?;
         if added.is_empty() {
             for peer in push.peers {
@@ -59,6 +65,9 @@ impl Actor {
         let (mut fresh, mut beyond) = (Vec::new(), Vec::new());
         let mut admitted: BTreeSet<DeviceId> = BTreeSet::new();
         let read = |bytes: &[u8]| match Record::decode_for(network, bytes) {
+            Ok(record) if matches!(record.body(), Body::Document(_)) => {
+                Err(RecordError::OutOfBounds("it is a document, and no part of a membership"))
+            }
             Ok(record) => Ok(Some(record)),
             // Understood once this device is updated; it is offered again then.
             Err(RecordError::NewerVersion(_)) => Ok(None),
@@ -99,12 +108,11 @@ impl Actor {
         }
     }
 
-    /// Whether the clock of a record can be believed; notes it.
-    fn is_of_this_day(&mut self, record: &Record, now: Millis) -> bool {
+    /// Whether the clock of a record can be believed; notes it. The caller remembers until when one is refused.
+    pub(super) fn is_of_this_day(&mut self, record: &Record, now: Millis) -> bool {
         let Err(error) = self.clock.observe(record.hlc(), now) else { return true };
         tracing::debug!(author = %record.author().short(), %error, "refused a record for now");
         self.refusals.tell(record.author(), Attempt::FutureRecord);
-        self.refused.add(record.id(), record.hlc().believed_from());
         false
     }
 }

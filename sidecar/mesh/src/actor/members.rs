@@ -95,6 +95,7 @@ impl Actor {
             self.tell(MeshEvent::MemberAdded { device_id: *device, name: member.name.clone() });
         }
         self.tell_decisions(added, &before, &after);
+        self.documents_follow(&before, &after);
         // First, so that nothing that is being sent delays a removal.
         if added.iter().any(|record| matches!(record.body(), Body::Remove(_))) {
             self.ask_all_to_confirm();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::documents::Documents;
 use super::members::allowed;
 use super::{Actor, Met};
 use crate::api::{JoinStep, MeshEvent, NetworkInfo};
@@ -179,6 +180,7 @@ impl Actor {
         }
         let ledger = Ledger::new(network, self.store.records(network)?)
             .ok_or_else(|| MeshError::Storage("a network's first record is missing".to_owned()))?;
+        let documents = Documents::load(&self.store, network, self.me)?;
         let peers = self.store.peers(network)?;
         self.store.set_active(Some(network))?;
         self.deactivate();
@@ -194,6 +196,7 @@ impl Actor {
         let own = ledger.membership().members.get(&self.me);
         let changed = own.is_some_and(|own| own.name != self.name || own.os != self.os);
         self.active = Some(ledger);
+        self.documents = documents;
         self.note_active();
         self.publish_roster();
         tracing::info!(%network, "network active");
@@ -205,6 +208,7 @@ impl Actor {
     }
 
     fn deactivate(&mut self) {
+        self.settle_documents();
         if let Some(ledger) = self.active.take() {
             self.keep_members(ledger.membership());
             let info = self.network_info(ledger.membership(), false);
@@ -214,6 +218,7 @@ impl Actor {
         self.hearsay.clear();
         self.refused.clear();
         self.spread = Spread::new(self.me);
+        self.documents = Documents::none(self.me);
         self.publish_roster();
     }
 

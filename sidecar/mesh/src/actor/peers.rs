@@ -12,10 +12,10 @@ use crate::api::{LinkState, MeshEvent, ProbeCause};
 use crate::clock::now_ms;
 use crate::error::MeshError;
 use crate::net::link::Link;
-use crate::net::sync::{self, BATCH_BYTES, BATCH_IDS, CARD, CardPush, MAX_CARD, Push, RECORDS, pack};
+use crate::net::sync::{self, BATCH_BYTES, BATCH_IDS, CARD, CardPush, MAX_CARD, Push, RECORDS, Stock, pack};
 use crate::proto::ids::{DeviceId, NetworkId, RecordId};
 use crate::proto::knock::PeerAddress;
-use crate::proto::reconcile;
+use crate::proto::reconcile::{self, RecordSet};
 use crate::proto::spread::{Effect, Event};
 
 impl Actor {
@@ -47,6 +47,7 @@ impl Actor {
         let lost: Vec<DeviceId> = self.spread.linked().filter(|device| linked(device).is_none()).collect();
         for device in lost {
             self.spread(Event::LinkDown(device));
+            self.documents_unlinked(device);
         }
     }
 
@@ -75,6 +76,7 @@ impl Actor {
         self.tell_places(link.clone());
         self.ask_to_confirm(link);
         self.spread(Event::LinkUp(device));
+        self.greet_with_documents(link);
     }
 
     /// Lets `event` have its effects, other than pushes: those come from [`Actor::push_records`] alone.
@@ -97,7 +99,7 @@ impl Actor {
             };
             let event = Event::ReconcileEnded { with, ok };
             // A mesh that is stopping compares nothing any more.
-            let _ = inbox.send(Command::Spread { network, event }).await;
+            let _ = inbox.send(Command::Spread { stock: Stock::Records, network, event }).await;
         });
     }
 
@@ -152,13 +154,23 @@ impl Actor {
         self.tasks.spawn(async move {
             if let Err(error) = sync::post(&link, RECORDS, push).await {
                 tracing::debug!(device = %device.short(), %error, "records could not be pushed");
-                let _ = inbox.send(Command::Spread { network, event: Event::PushFailed(device) }).await;
+                let _ = inbox
+                    .send(Command::Spread { stock: Stock::Records, network, event: Event::PushFailed(device) })
+                    .await;
             }
         });
     }
 
     /// Records that a member asks for, as many as fit.
-    pub(super) fn peer_fetch(&self, network: NetworkId, ids: &[RecordId]) -> Result<Bytes, MeshError> {
+    pub(super) fn peer_fetch(
+        &self,
+        stock: Stock,
+        network: NetworkId,
+        ids: &[RecordId],
+    ) -> Result<Vec<Vec<u8>>, MeshError> {
+        if stock == Stock::Documents {
+            return self.fetch_documents(network, &ids[..ids.len().min(BATCH_IDS)]);
+        }
         let ledger = self.ledger_of(network)?;
         let mut size = 0;
         let mut found = Vec::new();
@@ -169,17 +181,33 @@ impl Actor {
             }
             found.push(bytes.to_vec());
         }
-        Ok(pack(&found))
+        Ok(found)
+    }
+
+    /// The set that is compared.
+    pub(super) fn record_set(&self, stock: Stock, network: NetworkId) -> Result<&Arc<RecordSet>, MeshError> {
+        match stock {
+            Stock::Records => Ok(self.ledger_of(network)?.set()),
+            Stock::Documents => self.document_set(network),
+        }
     }
 
     /// Answers one round of a member's reconciliation.
-    pub(super) fn peer_reconcile(&self, network: NetworkId, message: &[u8]) -> Result<Bytes, MeshError> {
-        let answer = reconcile::respond(self.ledger_of(network)?.set(), message);
+    pub(super) fn peer_reconcile(&self, stock: Stock, network: NetworkId, message: &[u8]) -> Result<Bytes, MeshError> {
+        let answer = reconcile::respond(self.record_set(stock, network)?, message);
         answer.map(Bytes::from).map_err(|error| MeshError::Protocol(error.to_string()))
     }
 
     /// Which of `ids` are neither here nor refused.
-    pub(super) fn wanted(&self, network: NetworkId, ids: Vec<RecordId>) -> Result<Vec<RecordId>, MeshError> {
+    pub(super) fn wanted(
+        &self,
+        stock: Stock,
+        network: NetworkId,
+        ids: Vec<RecordId>,
+    ) -> Result<Vec<RecordId>, MeshError> {
+        if stock == Stock::Documents {
+            return self.wanted_documents(network, ids);
+        }
         let ledger = self.ledger_of(network)?;
         Ok(self.refused.filter(ids, now_ms()).into_iter().filter(|id| !ledger.contains(id)).collect())
     }
@@ -248,7 +276,7 @@ async fn push_card(link: Arc<Link>, card: Bytes) {
 /// Whether it came to its end.
 async fn reconcile_with(link: &Arc<Link>, inbox: &mpsc::Sender<Command>) -> bool {
     let device = link.device.short();
-    match sync::reconcile(link, inbox).await {
+    match sync::reconcile(link, inbox, Stock::Records).await {
         Ok(sync::Compared { rounds, bytes, gave, took }) => {
             tracing::debug!(device, rounds, bytes, gave, took, "records compared");
             true

@@ -11,6 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::Actor;
+use super::documents::Documents;
 use crate::api::{MeshConfig, MeshSnapshot};
 use crate::clock::now_ms;
 use crate::error::MeshError;
@@ -115,6 +116,7 @@ pub(crate) async fn start(config: MeshConfig) -> Result<Inner, MeshError> {
         refused: Refused::default(),
         hearsay: BTreeMap::new(),
         spread: Spread::new(me),
+        documents: Documents::none(me),
         cuts: Vec::new(),
         card: None,
         table: Arc::default(),

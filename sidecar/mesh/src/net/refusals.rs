@@ -62,6 +62,10 @@ pub(crate) enum Attempt {
     LargeRecord,
     /// More records than a device ever needs.
     RecordFlood,
+    /// Documents changed faster than anybody can.
+    DocumentFlood,
+    /// More documents than there is room for.
+    DocumentsFull,
     /// A record whose clock is far ahead.
     FutureRecord,
     /// Bytes that are no record.
@@ -93,6 +97,10 @@ impl Attempt {
             Self::ForeignRecord => "It sent a record of another network.",
             Self::LargeRecord => "It sent a record that is too large.",
             Self::RecordFlood => "It sent more records than a device ever needs. Remove it if nobody knows why.",
+            Self::DocumentFlood => {
+                "It changes documents faster than anybody can. Its last word on each is taken later."
+            }
+            Self::DocumentsFull => "It wrote more documents than there is room for in this network.",
             Self::FutureRecord => "It sent a record whose time is more than a day ahead. Check the clocks.",
             Self::BadRecord => "It sent a record that is damaged.",
             Self::NoAuthority => "It signed a decision that it may not make.",

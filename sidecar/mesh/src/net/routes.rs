@@ -1,4 +1,4 @@
-//! The mesh's own routes for members, `/mesh/v1/*`: records, reconciliation, cards, knocks. Every one hands its bounded, parsed
+//! The mesh's own routes for members, `/mesh/v1/*`: records, documents, cards, knocks. Every one hands its bounded, parsed
 //! body to the mesh's actor and answers with what that says.
 
 use axum::body::Bytes;
@@ -13,9 +13,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::refusals::Attempt;
 use super::serve::Turns;
 use super::sync::{
-    CARD, CardPush, DECIDE, FETCH, KNOCKS, MAX_BODY, MAX_CARD, PING, Push, RECONCILE, RECORDS, TIME, pack, unpack,
+    CARD, CardPush, DECIDE, DOCUMENTS, DocumentPush, FETCH, FETCH_DOCUMENTS, KNOCKS, MAX_BODY, MAX_CARD, PING, Push,
+    RECONCILE, RECONCILE_DOCUMENTS, RECORDS, Stock, TIME, pack, unpack,
 };
-use crate::actor::{Command, KnockCommand};
+use crate::actor::{Command, DocumentCommand, KnockCommand};
 use crate::api::Asker;
 use crate::clock::now_ms;
 use crate::error::MeshError;
@@ -33,8 +34,11 @@ type Inbox = mpsc::Sender<Command>;
 pub(crate) fn routes(inbox: Inbox) -> Router {
     Router::new()
         .route(RECORDS, post(records))
-        .route(FETCH, post(fetch))
-        .route(RECONCILE, post(reconcile))
+        .route(FETCH, post(|inbox, asker, body| fetch(Stock::Records, inbox, asker, body)))
+        .route(RECONCILE, post(|inbox, asker, body| reconcile(Stock::Records, inbox, asker, body)))
+        .route(DOCUMENTS, post(documents))
+        .route(FETCH_DOCUMENTS, post(|inbox, asker, body| fetch(Stock::Documents, inbox, asker, body)))
+        .route(RECONCILE_DOCUMENTS, post(|inbox, asker, body| reconcile(Stock::Documents, inbox, asker, body)))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .route(CARD, post(card).layer(DefaultBodyLimit::max(MAX_CARD + CARD_SLACK)))
         .route(KNOCKS, post(knocks).layer(DefaultBodyLimit::max(BOARD_LIMIT)))
@@ -58,13 +62,26 @@ async fn records(State(inbox): State<Inbox>, Extension(asker): Extension<Asker>,
     empty(answer.await)
 }
 
-async fn fetch(State(inbox): State<Inbox>, Extension(asker): Extension<Asker>, body: Bytes) -> Response {
-    let Some(ids) = unpack::<Vec<RecordId>>(&body) else { return malformed() };
-    bytes(ask(&inbox, |reply| Command::PeerFetch { network: asker.network, ids, reply }).await)
+async fn documents(State(inbox): State<Inbox>, Extension(asker): Extension<Asker>, body: Bytes) -> Response {
+    let Some(push) = unpack::<DocumentPush>(&body) else { return malformed() };
+    let (from, network) = (asker.device_id, asker.network);
+    bytes(ask(&inbox, |reply| DocumentCommand::PeerPush { from, network, push, reply }).await.map(|it| pack(&it)))
 }
 
-async fn reconcile(State(inbox): State<Inbox>, Extension(asker): Extension<Asker>, body: Bytes) -> Response {
-    let answer = ask(&inbox, |reply| Command::PeerReconcile { network: asker.network, message: body, reply }).await;
+async fn fetch(stock: Stock, State(inbox): State<Inbox>, Extension(asker): Extension<Asker>, body: Bytes) -> Response {
+    let Some(ids) = unpack::<Vec<RecordId>>(&body) else { return malformed() };
+    let found = ask(&inbox, |reply| Command::PeerFetch { stock, network: asker.network, ids, reply }).await;
+    bytes(found.map(|found| pack(&found)))
+}
+
+async fn reconcile(
+    stock: Stock,
+    State(inbox): State<Inbox>,
+    Extension(asker): Extension<Asker>,
+    body: Bytes,
+) -> Response {
+    let network = asker.network;
+    let answer = ask(&inbox, |reply| Command::PeerReconcile { stock, network, message: body, reply }).await;
     if matches!(answer, Err(MeshError::Protocol(_))) { malformed() } else { bytes(answer) }
 }
 
@@ -115,6 +132,7 @@ fn malformed() -> Response {
 fn refused(error: &MeshError) -> Response {
     let status = match error {
         MeshError::Stopped | MeshError::Storage(_) => StatusCode::SERVICE_UNAVAILABLE,
+        MeshError::Conflict(_) => StatusCode::CONFLICT,
         _ => StatusCode::BAD_REQUEST,
     };
     (status, error.to_string()).into_response()

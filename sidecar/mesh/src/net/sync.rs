@@ -1,7 +1,7 @@
-//! Keeping records and cards in step with one linked member: what is sent to its `/mesh/v1/*` routes.
+//! Keeping records, documents and cards in step with one linked member: what is sent to its `/mesh/v1/*` routes.
 //!
-//! New records and cards are pushed at once; a set reconciliation at each connect repairs what a push missed. Bodies are
-//! postcard (records) or JSON (cards); every one is bounded on the receiving side as well.
+//! New records, documents and cards are pushed at once; a set reconciliation at each connect repairs what a push missed,
+//! of the membership's records and of documents alike ([`Stock`]). Bodies are postcard (records) or JSON (cards); every one is bounded on the receiving side as well.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +15,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::http as streams;
 use super::link::{Link, OpenError};
-use crate::actor::Command;
+use crate::actor::{Command, DocumentCommand};
 use crate::error::MeshError;
-use crate::proto::ids::RecordId;
+use crate::proto::document::peers::State;
+use crate::proto::ids::{NetworkId, RecordId};
 use crate::proto::knock::PeerAddress;
 use crate::proto::reconcile::{Initiator, ReconcileError};
 
@@ -31,6 +32,12 @@ pub(crate) const RECORDS: &str = "/mesh/v1/records";
 pub(crate) const FETCH: &str = "/mesh/v1/records/fetch";
 /// One round of reconciliation.
 pub(crate) const RECONCILE: &str = "/mesh/v1/reconcile";
+/// Takes a [`DocumentPush`], answers with a [`State`].
+pub(crate) const DOCUMENTS: &str = "/mesh/v1/documents";
+/// Takes record ids, answers with those documents.
+pub(crate) const FETCH_DOCUMENTS: &str = "/mesh/v1/documents/fetch";
+/// One round of reconciliation of documents.
+pub(crate) const RECONCILE_DOCUMENTS: &str = "/mesh/v1/documents/reconcile";
 /// Takes a [`CardPush`].
 pub(crate) const CARD: &str = "/mesh/v1/card";
 /// Takes the [`Board`](crate::proto::knock::Board) of a member.
@@ -56,6 +63,48 @@ pub(crate) struct Push {
     pub(crate) records: Vec<Vec<u8>>,
     /// Places of members that these records admit.
     pub(crate) peers: Vec<PeerAddress>,
+}
+
+/// How a device's documents are, and new ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DocumentPush {
+    /// How the sender is; `None`: it says nothing about that.
+    pub(crate) state: Option<State>,
+    /// Records in their canonical bytes.
+    pub(crate) records: Vec<Vec<u8>>,
+}
+
+/// Which set of records is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stock {
+    /// Those of the membership.
+    Records,
+    /// Documents.
+    Documents,
+}
+
+impl Stock {
+    fn fetch(self) -> &'static str {
+        match self {
+            Self::Records => FETCH,
+            Self::Documents => FETCH_DOCUMENTS,
+        }
+    }
+
+    fn reconcile(self) -> &'static str {
+        match self {
+            Self::Records => RECONCILE,
+            Self::Documents => RECONCILE_DOCUMENTS,
+        }
+    }
+
+    /// What gives records of it to the other side: the route and the body.
+    fn push(self, records: Vec<Vec<u8>>) -> (&'static str, Bytes) {
+        match self {
+            Self::Records => (RECORDS, pack(&Push { records, peers: Vec::new() })),
+            Self::Documents => (DOCUMENTS, pack(&DocumentPush { state: None, records })),
+        }
+    }
 }
 
 /// A device's card. The higher number is the newer card.
@@ -139,63 +188,91 @@ pub(crate) struct Compared {
 }
 
 /// Finds out what either side lacks and exchanges it.
-pub(crate) async fn reconcile(link: &Arc<Link>, mesh: &mpsc::Sender<Command>) -> Result<Compared, SyncError> {
+pub(crate) async fn reconcile(
+    link: &Arc<Link>,
+    mesh: &mpsc::Sender<Command>,
+    stock: Stock,
+) -> Result<Compared, SyncError> {
     let network = link.network;
     let (mut bytes, mut gave, mut took) = (0, 0, 0);
     // A message stands for itself; what changes meanwhile is found the next time.
-    let set = ask(mesh, |reply| Command::RecordSet { network, reply }).await?;
+    let set = ask(mesh, |reply| Command::RecordSet { stock, network, reply }).await?;
     let broken = |error: ReconcileError| SyncError::Answer(error.to_string());
     let (mut initiator, first) = Initiator::start(&set).map_err(broken)?;
     let mut next = Some(first);
     while let Some(message) = next {
         bytes += message.len();
-        let answer = post(link, RECONCILE, Bytes::from(message)).await?;
+        let answer = post(link, stock.reconcile(), Bytes::from(message)).await?;
         bytes += answer.len();
         let step = initiator.step(&set, &answer).map_err(broken)?;
         (gave, took) = (gave + step.have.len(), took + step.need.len());
-        give(link, mesh, step.have).await?;
-        take(link, mesh, step.need).await?;
+        give(link, mesh, stock, step.have).await?;
+        take(link, mesh, stock, step.need).await?;
         next = step.next;
     }
     Ok(Compared { rounds: initiator.rounds(), bytes, gave, took })
 }
 
 /// Sends the records that the other side lacks.
-async fn give(link: &Arc<Link>, mesh: &mpsc::Sender<Command>, mut ids: Vec<RecordId>) -> Result<(), SyncError> {
+async fn give(
+    link: &Arc<Link>,
+    mesh: &mpsc::Sender<Command>,
+    stock: Stock,
+    mut ids: Vec<RecordId>,
+) -> Result<(), SyncError> {
     let network = link.network;
     while !ids.is_empty() {
-        let wanted = ids.clone();
-        let packed = ask(mesh, |reply| Command::PeerFetch { network, ids: wanted, reply }).await?;
-        let records = unpack::<Vec<Vec<u8>>>(&packed).unwrap_or_default();
+        let wanted = ids.iter().take(BATCH_IDS).copied().collect();
+        let records = ask(mesh, |reply| Command::PeerFetch { stock, network, ids: wanted, reply }).await?;
         if records.is_empty() {
             return Ok(());
         }
-        // Answers come in the order of the ids, and this side has every one of them.
+        // Answers come in the order of the ids, and this side had every one of them a moment ago.
         ids.drain(..records.len().min(ids.len()));
-        post(link, RECORDS, pack(&Push { records, peers: Vec::new() })).await?;
+        let (path, body) = stock.push(records);
+        post(link, path, body).await?;
     }
     Ok(())
 }
 
 /// Fetches the records that this side lacks.
-async fn take(link: &Arc<Link>, mesh: &mpsc::Sender<Command>, ids: Vec<RecordId>) -> Result<(), SyncError> {
+async fn take(
+    link: &Arc<Link>,
+    mesh: &mpsc::Sender<Command>,
+    stock: Stock,
+    ids: Vec<RecordId>,
+) -> Result<(), SyncError> {
     let network = link.network;
-    let mut wanted = ask(mesh, |reply| Command::Wanted { network, ids, reply }).await?;
+    let mut wanted = ask(mesh, |reply| Command::Wanted { stock, network, ids, reply }).await?;
     while !wanted.is_empty() {
         let batch: Vec<RecordId> = wanted.iter().take(BATCH_IDS).copied().collect();
-        let answer = post(link, FETCH, pack(&batch)).await?;
+        let answer = post(link, stock.fetch(), pack(&batch)).await?;
         let records =
             unpack::<Vec<Vec<u8>>>(&answer).ok_or_else(|| SyncError::Answer("no list of records".to_owned()))?;
-        let push = Push { records, peers: Vec::new() };
-        ask(mesh, |reply| Command::PeerRecords { from: link.device, network, push, reply }).await?;
+        let from = link.device;
+        match stock {
+            Stock::Records => {
+                let push = Push { records, peers: Vec::new() };
+                ask(mesh, |reply| Command::PeerRecords { from, network, push, reply }).await?;
+            }
+            Stock::Documents => {
+                let push = DocumentPush { state: None, records };
+                ask(mesh, |reply| DocumentCommand::PeerPush { from, network, push, reply }.into()).await?;
+            }
+        }
         let before = wanted.len();
-        wanted = ask(mesh, |reply| Command::Wanted { network, ids: wanted, reply }).await?;
+        wanted = ask(mesh, |reply| Command::Wanted { stock, network, ids: wanted, reply }).await?;
         if wanted.len() >= before {
             // It offers what it does not hand out, or what this device cannot read.
             return Ok(());
         }
     }
     Ok(())
+}
+
+/// How the documents of this device are.
+pub(crate) async fn document_state(network: NetworkId, mesh: &mpsc::Sender<Command>) -> Result<State, SyncError> {
+    ask(mesh, |reply| DocumentCommand::State { network, reply }.into()).await
 }
 
 async fn ask<T>(

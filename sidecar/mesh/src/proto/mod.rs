@@ -5,6 +5,7 @@
 //! of sockets, files or tasks; `net` drives it and `store` keeps it. The rules in words: docs/PROTOCOL.md.
 
 pub mod code;
+pub mod document;
 pub mod fold;
 pub mod frame;
 pub mod hlc;

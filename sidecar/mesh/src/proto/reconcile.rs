@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use negentropy::{Bound, Error as Negentropy, Id, Item, NegentropyStorageBase};
 
-use super::{Millis, ids::RecordId, record::Record};
+use super::{Millis, hlc::Hlc, ids::RecordId, record::Record};
 
 /// Where a message is cut into several rounds, in bytes.
 const FRAME_LIMIT: u64 = 64 * 1024;
@@ -48,12 +48,32 @@ pub struct RecordSet {
 impl RecordSet {
     /// Adds a record; `false` when it was there.
     pub fn insert(&mut self, record: &Record) -> bool {
-        self.insert_item(item(record))
+        self.insert_at(record.hlc(), record.id())
+    }
+
+    /// Adds the record of this time and id; `false` when it was there.
+    pub fn insert_at(&mut self, hlc: Hlc, id: RecordId) -> bool {
+        self.insert_item(item_at(hlc, id))
+    }
+
+    fn insert_item(&mut self, item: Item) -> bool {
+        match self.items.binary_search(&item) {
+            Ok(_) => false,
+            Err(at) => {
+                self.items.insert(at, item);
+                true
+            }
+        }
     }
 
     /// Takes a record out; `false` when it was not there.
     pub fn remove(&mut self, record: &Record) -> bool {
-        let found = self.items.binary_search(&item(record));
+        self.remove_at(record.hlc(), record.id())
+    }
+
+    /// Takes the record of this time and id out; `false` when it was not there.
+    pub fn remove_at(&mut self, hlc: Hlc, id: RecordId) -> bool {
+        let found = self.items.binary_search(&item_at(hlc, id));
         if let Ok(at) = found {
             self.items.remove(at);
         }
@@ -74,16 +94,6 @@ impl RecordSet {
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
-
-    fn insert_item(&mut self, item: Item) -> bool {
-        match self.items.binary_search(&item) {
-            Ok(_) => false,
-            Err(at) => {
-                self.items.insert(at, item);
-                true
-            }
-        }
-    }
 }
 
 impl<'a> FromIterator<&'a Record> for RecordSet {
@@ -96,9 +106,13 @@ impl<'a> FromIterator<&'a Record> for RecordSet {
 }
 
 fn item(record: &Record) -> Item {
+    item_at(record.hlc(), record.id())
+}
+
+fn item_at(hlc: Hlc, id: RecordId) -> Item {
     // The greatest time stands for "no bound" in the protocol.
-    let time = record.hlc().ms.min(u64::MAX - 1);
-    Item::with_timestamp_and_id(time, Id::from_byte_array(*record.id().as_bytes()))
+    let time = hlc.ms.min(u64::MAX - 1);
+    Item::with_timestamp_and_id(time, Id::from_byte_array(*id.as_bytes()))
 }
 
 impl NegentropyStorageBase for RecordSet {

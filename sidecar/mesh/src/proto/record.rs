@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     Millis,
+    document::{Entry, MAX_DOCUMENT_RECORD_BYTES},
     hlc::Hlc,
     ids::{DeviceId, InviteId, NetworkId, RecordId},
     invite::InviteKey,
@@ -24,7 +25,8 @@ use super::{
     settings::NetworkSettings,
 };
 
-/// Most bytes a record may have, signature included.
+/// Most bytes a record may have, signature included. One that carries a document may have
+/// [`MAX_DOCUMENT_RECORD_BYTES`].
 pub const MAX_RECORD_BYTES: usize = 16 * 1024;
 /// Most devices a pre-approved invite may admit.
 pub const MAX_INVITE_USES: u32 = 100;
@@ -220,6 +222,8 @@ pub enum Body {
     Policy(Policy),
     /// Sets how devices find and reach each other (kind 11).
     Settings(NetworkSettings),
+    /// Sets the value of a document (kind 12). Documents are a set of their own and no part of a membership.
+    Document(Entry),
     /// Something that a later version knows.
     Unknown {
         /// Its kind number, above [`Body::LAST_KNOWN`].
@@ -231,7 +235,7 @@ pub enum Body {
 
 impl Body {
     /// The highest kind number this version knows.
-    pub const LAST_KNOWN: u16 = 11;
+    pub const LAST_KNOWN: u16 = 12;
 
     /// Its kind number on the wire.
     pub fn kind(&self) -> u16 {
@@ -247,8 +251,14 @@ impl Body {
             Self::RevokeInvite(_) => 9,
             Self::Policy(_) => 10,
             Self::Settings(_) => 11,
+            Self::Document(_) => 12,
             Self::Unknown { kind, .. } => *kind,
         }
+    }
+
+    /// Most bytes that a record of this body may have, signature included.
+    fn most_bytes(&self) -> usize {
+        if matches!(self, Self::Document(_)) { MAX_DOCUMENT_RECORD_BYTES } else { MAX_RECORD_BYTES }
     }
 
     /// Whether it may take power from a device: what must not wait.
@@ -269,6 +279,7 @@ impl Body {
             Self::RevokeInvite(body) => encode(body),
             Self::Policy(body) => encode(body),
             Self::Settings(body) => encode(body),
+            Self::Document(body) => encode(body),
             Self::Unknown { payload, .. } => payload.clone(),
         }
     }
@@ -288,6 +299,7 @@ impl Body {
             9 => Self::RevokeInvite(decode_exact(payload)?),
             10 => Self::Policy(decode_exact(payload)?),
             11 => Self::Settings(decode_exact(payload)?),
+            12 => Self::Document(decode_exact(payload)?),
             kind => Self::Unknown { kind, payload: payload.to_vec() },
         };
         body.check()?;
@@ -312,6 +324,7 @@ impl Body {
                 ensure(ascending && needed, "the list of honoured records")
             }
             Self::Settings(settings) => ensure(settings.check().is_ok(), "the network's settings"),
+            Self::Document(entry) => ensure(entry.check().is_ok(), "the size of the document"),
             Self::Unknown { kind, .. } => ensure(*kind > Self::LAST_KNOWN, "the kind"),
             Self::Remove(_) | Self::Role(_) | Self::Rename(_) | Self::Leave | Self::RevokeInvite(_) => Ok(()),
         }
@@ -360,7 +373,7 @@ impl Record {
         let envelope =
             Envelope { version: VERSION, network, author, seq, hlc, kind: body.kind(), payload: body.encode() };
         let mut bytes = encode(&envelope);
-        if bytes.len() + SIGNATURE_BYTES > MAX_RECORD_BYTES {
+        if bytes.len() + SIGNATURE_BYTES > body.most_bytes() {
             return Err(RecordError::TooLarge);
         }
         let id = record_id(&bytes);
@@ -385,7 +398,18 @@ impl Record {
 
     /// Reads and checks a record: bounds, canonical form, signature.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        if bytes.len() > MAX_RECORD_BYTES {
+        Self::read(bytes, true)
+    }
+
+    /// Reads what this device has checked and stored itself: as [`decode_for`](Self::decode_for), but the signature,
+    /// which costs more than all the rest, is not looked at again.
+    pub(crate) fn decode_stored(network: NetworkId, bytes: &[u8]) -> Result<Self, RecordError> {
+        let record = Self::read(bytes, false)?;
+        if record.network() == network { Ok(record) } else { Err(RecordError::OtherNetwork) }
+    }
+
+    fn read(bytes: &[u8], check_signature: bool) -> Result<Self, RecordError> {
+        if bytes.len() > MAX_DOCUMENT_RECORD_BYTES {
             return Err(RecordError::TooLarge);
         }
         let (signed, signature) =
@@ -398,13 +422,18 @@ impl Record {
         }
         let Envelope { network, author, seq, hlc, kind, payload, .. } = decode_exact(signed)?;
         let body = Body::decode(kind, &payload)?;
+        if bytes.len() > body.most_bytes() {
+            return Err(RecordError::TooLarge);
+        }
         let genesis = matches!(body, Body::Genesis(_));
         if genesis != (network == NO_NETWORK) || seq == 0 || (genesis && seq != 1) {
             return Err(RecordError::OutOfBounds("its place in the network"));
         }
-        let signature = Signature::from_bytes(signature);
-        let key = author.endpoint_id();
-        key.verify(&signed_message(signed), &signature).map_err(|_| RecordError::BadSignature)?;
+        if check_signature {
+            let signature = Signature::from_bytes(signature);
+            let key = author.endpoint_id();
+            key.verify(&signed_message(signed), &signature).map_err(|_| RecordError::BadSignature)?;
+        }
         let id = record_id(signed);
         let network = if genesis { NetworkId::from_bytes(*id.as_bytes()) } else { network };
         Ok(Self(Arc::new(Inner { id, network, author, seq, hlc, body, bytes: bytes.to_vec() })))
@@ -414,7 +443,7 @@ impl Record {
     ///
     /// `None` for what cannot be a record of this version.
     pub fn id_in(bytes: &[u8]) -> Option<RecordId> {
-        if bytes.len() > MAX_RECORD_BYTES || bytes.first() != Some(&VERSION) {
+        if bytes.len() > MAX_DOCUMENT_RECORD_BYTES || bytes.first() != Some(&VERSION) {
             return None;
         }
         bytes.split_last_chunk::<SIGNATURE_BYTES>().map(|(signed, _)| record_id(signed))

@@ -54,6 +54,13 @@ pub struct Former {
     pub by: DeviceId,
 }
 
+/// One time of membership, by the numbers of its device's records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Term {
+    /// The last of its records that counts; `None` while it goes on.
+    pub last_seq: Option<u64>,
+}
+
 /// A pre-approved invite.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InviteState {
@@ -136,6 +143,8 @@ pub struct Membership {
     pub members: BTreeMap<DeviceId, Member>,
     /// Who was a member and is none now.
     pub former: BTreeMap<DeviceId, Former>,
+    /// The times at which each device was a member, in order.
+    pub terms: BTreeMap<DeviceId, Vec<Term>>,
     /// Its pre-approved invites, past ones included.
     pub invites: BTreeMap<InviteId, InviteState>,
     /// Numbers that were used twice, for owners to see.
@@ -165,6 +174,14 @@ impl Membership {
     /// Whether a device is a member.
     pub fn is_member(&self, device: DeviceId) -> bool {
         self.members.contains_key(&device)
+    }
+
+    /// Whether a record of `device` outside the membership's own counts by its number: it was a member, and what ended
+    /// that honours the number. Numbers of the time between two memberships count with the second; a device that is a
+    /// member again is trusted again.
+    pub fn honours(&self, device: DeviceId, seq: u64) -> bool {
+        let terms = self.terms.get(&device).map_or(&[][..], Vec::as_slice);
+        terms.iter().any(|term| term.last_seq.is_none_or(|last| seq <= last))
     }
 
     /// When the network was founded.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Former, InviteState, Member, Membership, Void};
+use super::{Former, InviteState, Member, Membership, Term, Void};
 use crate::proto::{
     ids::DeviceId,
     record::{Admit, Body, Genesis, InviteGrant, Record, Remove, Role, SetRole, Via},
@@ -31,6 +31,7 @@ impl Membership {
             founded_at: record.hlc(),
             members: BTreeMap::from([(founder, member)]),
             former: BTreeMap::new(),
+            terms: BTreeMap::from([(founder, vec![Term { last_seq: None }])]),
             invites: BTreeMap::new(),
             equivocations: Vec::new(),
             counted: BTreeSet::from([record.id()]),
@@ -49,13 +50,13 @@ impl Membership {
         match record.body() {
             Body::Genesis(_) => return Err(Void::Genesis),
             Body::Admit(admit) => self.admit(record, admit)?,
-            Body::Remove(Remove { device, .. }) => {
+            Body::Remove(Remove { device, last_seq }) => {
                 self.may_remove(author, *device)?;
-                self.end(*device, record);
+                self.end(*device, record, *last_seq);
             }
             Body::Leave => {
                 self.may_leave(author)?;
-                self.end(author, record);
+                self.end(author, record, record.seq());
             }
             Body::Role(SetRole { device, role, .. }) => {
                 self.may_set_role(author, *device, *role)?;
@@ -86,7 +87,8 @@ impl Membership {
                     invite.revoked = true;
                 }
             }
-            Body::Unknown { .. } => {}
+            // Documents are folded by themselves.
+            Body::Document(_) | Body::Unknown { .. } => {}
         }
         Ok(())
     }
@@ -118,12 +120,16 @@ impl Membership {
             standing,
         };
         self.former.remove(&device);
+        self.terms.entry(device).or_default().push(Term { last_seq: None });
         self.members.insert(device, member);
         Ok(())
     }
 
-    fn end(&mut self, device: DeviceId, record: &Record) {
+    fn end(&mut self, device: DeviceId, record: &Record, last_seq: u64) {
         if let Some(member) = self.members.remove(&device) {
+            if let Some(term) = self.terms.get_mut(&device).and_then(|terms| terms.last_mut()) {
+                term.last_seq = Some(last_seq);
+            }
             let former = Former { name: member.name, ended_at: record.hlc(), by: record.author() };
             self.former.insert(device, former);
         }

@@ -39,7 +39,8 @@ async fn come_back(scene: &Scene) {
     let (victim, honest) = (scene.host.id(), scene.honest.id());
     scene.honest.until(|picture| picture.member(victim).is_some_and(|member| !member.link.is_online())).await;
     scene.host.mesh.use_network(scene.network).await.unwrap();
-    tokio::join!(scene.host.until_linked(&[honest]), scene.honest.until_linked(&[victim]));
+    let (with_honest, with_victim) = ([honest], [victim]);
+    tokio::join!(scene.host.until_linked(&with_honest), scene.honest.until_linked(&with_victim));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,324 @@
+//! Documents on their way between devices: who is told what, and which entries of others are taken in.
+//!
+//! Nothing is sent to a member before it has said, on the present link, that its switch is on; nothing is taken while
+//! the switch here is off.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::super::{Actor, Command};
+use super::DocumentCommand;
+use crate::clock::now_ms;
+use crate::error::MeshError;
+use crate::net::link::Link;
+use crate::net::refusals::Attempt;
+use crate::net::sync::{self, BATCH_BYTES, DOCUMENTS, DocumentPush, Stock, SyncError, pack, unpack};
+use crate::proto::Millis;
+use crate::proto::document::pace::PUT_OFF_MS;
+use crate::proto::document::peers::State;
+use crate::proto::ids::{DeviceId, NetworkId, RecordId};
+use crate::proto::record::{Body, Record, RecordError};
+use crate::proto::spread::{Effect, Event};
+
+/// How long what there is no room for is put off.
+const FULL_MS: Millis = 10 * 60 * 1000;
+
+impl Actor {
+    /// A member is linked anew: tells it how this device is, and hears how it is.
+    pub(in crate::actor) fn greet_with_documents(&mut self, link: &Arc<Link>) {
+        self.documents.peers.relinked(link.device);
+        self.documents.tell_soon(now_ms());
+        let push = DocumentPush { state: Some(self.documents.state()), records: Vec::new() };
+        let (link, inbox) = (link.clone(), self.inbox.clone());
+        self.tasks.spawn(async move {
+            exchange(&link, &inbox, pack(&push), Vec::new()).await;
+        });
+    }
+
+    /// A link was lost.
+    pub(in crate::actor) fn documents_unlinked(&mut self, device: DeviceId) {
+        self.documents.peers.relinked(device);
+        self.documents.tell_soon(now_ms());
+        self.spread_documents(Event::LinkDown(device));
+    }
+
+    /// A member has said how it is.
+    pub(super) fn peer_said(&mut self, network: NetworkId, device: DeviceId, state: Option<State>, has: Vec<RecordId>) {
+        if self.ledger_of(network).is_err() {
+            return;
+        }
+        self.documents.tell_soon(now_ms());
+        let documents = &mut self.documents;
+        let Some(state) = state else {
+            documents.peers.unsupported(device);
+            return self.spread_documents(Event::LinkDown(device));
+        };
+        documents.peers.has(device, has);
+        documents.peers.said(device, state, &documents.shelf, &documents.digest);
+        let known = documents.spread.linked().any(|linked| linked == device);
+        let linked = self.table_watch.borrow().get(&device).is_some_and(|view| view.link.is_some());
+        match (state.on && self.documents.on && linked, known) {
+            (true, false) => self.spread_documents(Event::LinkUp(device)),
+            (false, true) => self.spread_documents(Event::LinkDown(device)),
+            _ => {}
+        }
+    }
+
+    /// Lets `event` have its effects, other than pushes: those come from [`push_documents`](Self::push_documents) alone.
+    pub(in crate::actor) fn spread_documents(&mut self, event: Event) {
+        for effect in self.documents.spread.handle(event, now_ms(), &mut rand::rng()) {
+            if let Effect::Reconcile { with } = effect {
+                self.compare_documents(with);
+            }
+        }
+    }
+
+    fn compare_documents(&mut self, with: DeviceId) {
+        let Ok(network) = self.ledger().map(crate::ledger::Ledger::network) else { return };
+        let link = self.table_watch.borrow().get(&with).and_then(|view| view.link.clone());
+        let (link, inbox) = (link.filter(|link| link.network == network), self.inbox.clone());
+        self.tasks.spawn(async move {
+            let ok = match link {
+                Some(link) => compare(&link, &inbox).await,
+                None => false,
+            };
+            let event = Event::ReconcileEnded { with, ok };
+            // A mesh that is stopping compares nothing any more.
+            let _ = inbox.send(Command::Spread { stock: Stock::Documents, network, event }).await;
+        });
+    }
+
+    /// Sends entries that stand since a moment ago on their way.
+    pub(super) fn push_documents(&mut self, network: NetworkId, records: &[Record], from: Option<DeviceId>) {
+        if records.is_empty() || !self.documents.on {
+            return;
+        }
+        let added = Event::Added { from, urgent: false };
+        let mut audience = Vec::new();
+        for effect in self.documents.spread.handle(added, now_ms(), &mut rand::rng()) {
+            match effect {
+                Effect::Push { to } => audience.extend(to),
+                Effect::Reconcile { with } => self.compare_documents(with),
+            }
+        }
+        audience.retain(|device| self.documents.peers.takes(*device));
+        if audience.is_empty() {
+            return;
+        }
+        let state = self.documents.state();
+        let batches: Vec<(Bytes, Vec<RecordId>)> = batches(records)
+            .map(|batch| {
+                let bytes = batch.iter().map(|record| record.as_bytes().to_vec()).collect();
+                let push = DocumentPush { state: Some(state), records: bytes };
+                (pack(&push), batch.iter().map(Record::id).collect())
+            })
+            .collect();
+        for device in audience {
+            self.push_documents_to(network, device, batches.clone());
+        }
+    }
+
+    fn push_documents_to(&mut self, network: NetworkId, device: DeviceId, batches: Vec<(Bytes, Vec<RecordId>)>) {
+        let link = self.table_watch.borrow().get(&device).and_then(|view| view.link.clone());
+        let Some(link) = link.filter(|link| link.network == network) else { return };
+        let inbox = self.inbox.clone();
+        self.tasks.spawn(async move {
+            for (push, ids) in batches {
+                if !exchange(&link, &inbox, push, ids).await {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Takes in what a member says, and the entries it sends. The answer is how this device is then.
+    pub(super) fn peer_documents(
+        &mut self,
+        from: DeviceId,
+        network: NetworkId,
+        push: DocumentPush,
+    ) -> Result<State, MeshError> {
+        self.ledger_of(network)?;
+        if self.documents.on && !push.records.is_empty() {
+            let fresh = self.read_documents(from, network, &push.records)?;
+            let judged = self.judge(network, &fresh)?;
+            for (record, _) in &judged.refused {
+                self.documents.refused.add(record.id(), now_ms().saturating_add(FULL_MS));
+                self.refusals.tell(record.author(), Attempt::DocumentsFull);
+            }
+            self.documents.peers.has(from, fresh.iter().map(Record::id));
+            self.keep_judged(network, judged, Some(from))?;
+        }
+        if let Some(state) = push.state {
+            self.peer_said(network, from, Some(state), Vec::new());
+        }
+        Ok(self.documents.state())
+    }
+
+    /// Those of `records` that are new here and count, checked. What is known, does not count or comes too fast is passed
+    /// over before its signature is looked at.
+    fn read_documents(
+        &mut self,
+        from: DeviceId,
+        network: NetworkId,
+        records: &[Vec<u8>],
+    ) -> Result<Vec<Record>, MeshError> {
+        let (membership, now) = (self.ledger_of(network)?.membership().clone(), now_ms());
+        let mut fresh = Vec::new();
+        for bytes in records {
+            let named = Record::id_in(bytes).zip(Record::author_in(bytes));
+            if let Some((id, author)) = named {
+                if self.documents.shelf.contains(&id) || self.documents.refused.contains(&id, now) {
+                    continue;
+                }
+                if !membership.terms.contains_key(&author) {
+                    // Perhaps its admission is on the way.
+                    self.documents.refused.add(id, Millis::MAX);
+                    self.documents.ahead.insert(from);
+                    continue;
+                }
+                if !self.documents.pace.take(author, now) {
+                    self.documents.refused.add(id, now.saturating_add(PUT_OFF_MS));
+                    self.refusals.tell(author, Attempt::DocumentFlood);
+                    continue;
+                }
+            }
+            match Record::decode_for(network, bytes) {
+                Ok(record) if !matches!(record.body(), Body::Document(_)) => {
+                    self.refusals.tell(from, Attempt::BadRecord);
+                    return Err(MeshError::Protocol("a record that is no document".to_owned()));
+                }
+                // Written before its author heard of its removal, or after; either way it does not count.
+                Ok(record) if !membership.honours(record.author(), record.seq()) => {
+                    self.documents.refused.add(record.id(), Millis::MAX);
+                    self.documents.ahead.insert(from);
+                }
+                Ok(record) => fresh.push(record),
+                // Understood once this device is updated; it is offered again then.
+                Err(RecordError::NewerVersion(_)) => {}
+                Err(error) => {
+                    if let Some(attempt) = Attempt::of_record(&error) {
+                        self.refusals.tell(from, attempt);
+                    }
+                    return Err(MeshError::Protocol(error.to_string()));
+                }
+            }
+        }
+        fresh.retain(|record| {
+            let believed = self.is_of_this_day(record, now);
+            if !believed {
+                self.documents.refused.add(record.id(), record.hlc().believed_from());
+            }
+            believed
+        });
+        Ok(fresh)
+    }
+
+    /// The entries of a member's question that stand here, as many as fit.
+    pub(in crate::actor) fn fetch_documents(
+        &self,
+        network: NetworkId,
+        ids: &[RecordId],
+    ) -> Result<Vec<Vec<u8>>, MeshError> {
+        self.documents_on(network)?;
+        let mut size = 0;
+        let mut found = Vec::new();
+        for id in ids {
+            let Some(head) = self.documents.shelf.head(id) else { continue };
+            size += head.size;
+            if size > BATCH_BYTES && !found.is_empty() {
+                break;
+            }
+            found.extend(self.store.document_bytes(network, id)?);
+        }
+        Ok(found)
+    }
+
+    /// The set for reconciliation.
+    pub(in crate::actor) fn document_set(
+        &self,
+        network: NetworkId,
+    ) -> Result<&Arc<crate::proto::reconcile::RecordSet>, MeshError> {
+        self.documents_on(network)?;
+        Ok(self.documents.shelf.set())
+    }
+
+    /// Which of `ids` are neither here nor refused.
+    pub(in crate::actor) fn wanted_documents(
+        &self,
+        network: NetworkId,
+        ids: Vec<RecordId>,
+    ) -> Result<Vec<RecordId>, MeshError> {
+        self.documents_on(network)?;
+        let wanted = self.documents.refused.filter(ids, now_ms()).into_iter();
+        Ok(wanted.filter(|id| !self.documents.shelf.contains(id)).collect())
+    }
+
+    fn documents_on(&self, network: NetworkId) -> Result<(), MeshError> {
+        self.ledger_of(network)?;
+        if self.documents.on {
+            return Ok(());
+        }
+        Err(MeshError::Conflict("Documents of this network are switched off on this device.".to_owned()))
+    }
+}
+
+/// Records in groups that fit into one push.
+fn batches(records: &[Record]) -> impl Iterator<Item = &[Record]> {
+    let mut rest = records;
+    std::iter::from_fn(move || {
+        let mut size = 0;
+        let fits = |record: &&Record| {
+            size += record.as_bytes().len();
+            size <= BATCH_BYTES
+        };
+        let count = rest.iter().take_while(fits).count().max(1).min(rest.len());
+        let (batch, left) = rest.split_at(count);
+        rest = left;
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
+/// Sends a push and reports what the other side says to it. `false`: it did not arrive, or nobody knows.
+async fn exchange(link: &Arc<Link>, inbox: &mpsc::Sender<Command>, push: Bytes, ids: Vec<RecordId>) -> bool {
+    let (network, device) = (link.network, link.device);
+    let failed = match sync::post(link, DOCUMENTS, push).await {
+        Ok(answer) => match unpack::<State>(&answer) {
+            Some(state) => {
+                let has = if state.on { ids } else { Vec::new() };
+                let said = DocumentCommand::Said { network, device, state: Some(state), has };
+                return inbox.send(said.into()).await.is_ok();
+            }
+            None => SyncError::Answer("no state".to_owned()),
+        },
+        Err(SyncError::Status(http::StatusCode::NOT_FOUND)) => {
+            let said = DocumentCommand::Said { network, device, state: None, has: Vec::new() };
+            return inbox.send(said.into()).await.is_ok();
+        }
+        Err(error) => error,
+    };
+    tracing::debug!(device = %device.short(), error = %failed, "documents could not be pushed");
+    let event = Event::PushFailed(device);
+    // A mesh that is stopping pushes nothing any more.
+    let _ = inbox.send(Command::Spread { stock: Stock::Documents, network, event }).await;
+    false
+}
+
+/// Compares with a member, and tells each other how that ended. Whether it came to its end.
+async fn compare(link: &Arc<Link>, inbox: &mpsc::Sender<Command>) -> bool {
+    let device = link.device.short();
+    match sync::reconcile(link, inbox, Stock::Documents).await {
+        Ok(sync::Compared { rounds, bytes, gave, took }) => {
+            tracing::debug!(device, rounds, bytes, gave, took, "documents compared");
+            let Ok(state) = sync::document_state(link.network, inbox).await else { return false };
+            let push = DocumentPush { state: Some(state), records: Vec::new() };
+            exchange(link, inbox, pack(&push), Vec::new()).await
+        }
+        Err(error) => {
+            tracing::debug!(device, %error, "the comparison of documents ended early");
+            false
+        }
+    }
+}
