@@ -57,6 +57,8 @@ impl From<DocumentCommand> for super::Command {
 pub(super) struct Documents {
     /// The gossip switch.
     on: bool,
+    /// Of the last state that was said.
+    turn: u64,
     shelf: Shelf,
     /// Of the shelf as it is.
     digest: [u8; 32],
@@ -76,6 +78,8 @@ impl Documents {
         let shelf = Shelf::default();
         Self {
             on: false,
+            // Whoever knew an earlier run of this device takes what it says now for newer.
+            turn: u64::try_from(now_ms()).unwrap_or(0).saturating_mul(1_000),
             digest: shelf.digest(),
             shelf,
             spread: Spread::new(me),
@@ -95,8 +99,9 @@ impl Documents {
     }
 
     /// What this device says of itself.
-    fn state(&self) -> State {
-        if self.on { State { on: true, digest: self.digest } } else { State::default() }
+    fn state(&mut self) -> State {
+        self.turn += 1;
+        State { turn: self.turn, on: self.on, digest: if self.on { self.digest } else { [0; 32] } }
     }
 
     /// When something is due.
@@ -164,7 +169,8 @@ impl Actor {
                 answer(reply, self.peer_documents(from, network, push));
             }
             DocumentCommand::State { network, reply } => {
-                answer(reply, self.ledger_of(network).map(|_| self.documents.state()));
+                let known = self.ledger_of(network).map(|_| ());
+                answer(reply, known.map(|()| self.documents.state()));
             }
             DocumentCommand::Said { network, device, state, has } => self.peer_said(network, device, state, has),
         }
@@ -254,8 +260,10 @@ impl Actor {
     }
 
     fn documents_changed(&mut self, network: NetworkId, collections: BTreeSet<Collection>) {
-        self.documents.digest = self.documents.shelf.digest();
-        self.documents.tell_soon(now_ms());
+        let documents = &mut self.documents;
+        documents.digest = documents.shelf.digest();
+        documents.peers.compare(&documents.shelf, &documents.digest);
+        documents.tell_soon(now_ms());
         if !collections.is_empty() {
             self.tell(MeshEvent::DocumentsChanged { network, collections });
         }

@@ -121,10 +121,10 @@ impl Store {
         last_seq(&self.db, network)
     }
 
-    /// The record with this id in its canonical bytes, if it stands.
+    /// The record with this id in its canonical bytes, whether it stands or not: while two devices exchange what each
+    /// lacks, one of them may be superseded, and belongs into the history on both.
     pub(crate) fn document_bytes(&self, network: NetworkId, id: &RecordId) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut query =
-            self.db.prepare_cached("SELECT bytes FROM mesh_documents WHERE id = ?1 AND network = ?2 AND place = 0")?;
+        let mut query = self.db.prepare_cached("SELECT bytes FROM mesh_documents WHERE id = ?1 AND network = ?2")?;
         Ok(query.query_row(params![id.as_bytes(), network.as_bytes()], |row| row.get(0)).optional()?)
     }
 

@@ -1,5 +1,6 @@
 //! Several meshes in one process, on loopback, with real sockets and real encryption.
 //!
+//! - `documents`: prompts and the like converge, survive, stay apart, and stop where the switch says so
 //! - `golden_log`: a log of the first version still means what it meant
 //! - `governance`: removals and who confirmed them, kind, settings, decisions
 //! - `knocks`: knocks that other members answer
@@ -19,6 +20,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 mod adversary;
+mod documents;
 mod golden_log;
 mod governance;
 mod knocks;

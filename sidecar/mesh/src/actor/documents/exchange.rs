@@ -28,8 +28,7 @@ const FULL_MS: Millis = 10 * 60 * 1000;
 impl Actor {
     /// A member is linked anew: tells it how this device is, and hears how it is.
     pub(in crate::actor) fn greet_with_documents(&mut self, link: &Arc<Link>) {
-        self.documents.peers.relinked(link.device);
-        self.documents.tell_soon(now_ms());
+        self.documents_unlinked(link.device);
         let push = DocumentPush { state: Some(self.documents.state()), records: Vec::new() };
         let (link, inbox) = (link.clone(), self.inbox.clone());
         self.tasks.spawn(async move {
@@ -56,7 +55,9 @@ impl Actor {
             return self.spread_documents(Event::LinkDown(device));
         };
         documents.peers.has(device, has);
-        documents.peers.said(device, state, &documents.shelf, &documents.digest);
+        if !documents.peers.said(device, state, &documents.shelf, &documents.digest) {
+            return;
+        }
         let known = documents.spread.linked().any(|linked| linked == device);
         let linked = self.table_watch.borrow().get(&device).is_some_and(|view| view.link.is_some());
         match (state.on && self.documents.on && linked, known) {
@@ -216,7 +217,7 @@ impl Actor {
         Ok(fresh)
     }
 
-    /// The entries of a member's question that stand here, as many as fit.
+    /// The entries of a member's question that are here, as many as fit.
     pub(in crate::actor) fn fetch_documents(
         &self,
         network: NetworkId,
@@ -226,12 +227,12 @@ impl Actor {
         let mut size = 0;
         let mut found = Vec::new();
         for id in ids {
-            let Some(head) = self.documents.shelf.head(id) else { continue };
-            size += head.size;
+            let Some(bytes) = self.store.document_bytes(network, id)? else { continue };
+            size += bytes.len();
             if size > BATCH_BYTES && !found.is_empty() {
                 break;
             }
-            found.extend(self.store.document_bytes(network, id)?);
+            found.push(bytes);
         }
         Ok(found)
     }

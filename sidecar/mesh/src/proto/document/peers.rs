@@ -15,7 +15,9 @@ use crate::proto::ids::{DeviceId, RecordId};
 /// What a device says of its documents.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
-    /// Whether documents leave and enter it. When not, the rest is zero.
+    /// Rises with everything a device says of itself: what arrives late is not taken for news.
+    pub turn: u64,
+    /// Whether documents leave and enter it. When not, the digest is zero.
     pub on: bool,
     /// [`Shelf::digest`].
     pub digest: [u8; 32],
@@ -53,6 +55,18 @@ struct Peer {
     off: bool,
 }
 
+impl Peer {
+    /// Notes that it has everything, if its last word says so. `true`: that is news.
+    fn compare(&mut self, shelf: &Shelf, digest: &[u8; 32]) -> bool {
+        if self.said.is_none_or(|said| !said.on || said.digest != *digest) {
+            return false;
+        }
+        self.has.clear();
+        let seen = Some(shelf.last_arrival());
+        std::mem::replace(&mut self.seen, seen) != seen
+    }
+}
+
 /// All other members that were heard of.
 #[derive(Debug, Clone, Default)]
 pub struct Peers {
@@ -74,18 +88,26 @@ impl Peers {
         (peer.said, peer.unsupported) = (None, false);
     }
 
-    /// A member said how it is.
-    pub fn said(&mut self, device: DeviceId, state: State, shelf: &Shelf, digest: &[u8; 32]) {
+    /// A member said how it is; `false` when it has said something newer already.
+    pub fn said(&mut self, device: DeviceId, state: State, shelf: &Shelf, digest: &[u8; 32]) -> bool {
         let peer = self.peers.entry(device).or_default();
+        if peer.said.is_some_and(|said| said.turn > state.turn) {
+            return false;
+        }
         peer.said = Some(state);
         peer.off = !state.on;
-        if state.on && state.digest == *digest {
-            let seen = shelf.last_arrival();
-            if peer.seen != Some(seen) {
-                peer.seen = Some(seen);
-                self.dirty.insert(device);
+        if peer.compare(shelf, digest) {
+            self.dirty.insert(device);
+        }
+        true
+    }
+
+    /// The documents here have changed: those whose last word fits them now have everything.
+    pub fn compare(&mut self, shelf: &Shelf, digest: &[u8; 32]) {
+        for (device, peer) in &mut self.peers {
+            if peer.compare(shelf, digest) {
+                self.dirty.insert(*device);
             }
-            peer.has.clear();
         }
     }
 
@@ -157,6 +179,10 @@ mod tests {
         DeviceId::of_secret(&[seed; 32])
     }
 
+    fn state(turn: u64, on: bool, digest: [u8; 32]) -> State {
+        State { turn, on, digest }
+    }
+
     fn head(n: u8) -> Head {
         let key = DocumentKey {
             collection: Collection::parse("prompts").unwrap(),
@@ -185,7 +211,7 @@ mod tests {
         peers.relinked(other);
         assert_eq!(standing(&peers, &shelf, true), (Standing::Comparing, 0));
         let digest = shelf.digest();
-        peers.said(other, State { on: true, digest }, &shelf, &digest);
+        peers.said(other, state(1, true, digest), &shelf, &digest);
         assert_eq!(standing(&peers, &shelf, true), (Standing::Equal, 0));
         assert!(peers.takes(other));
         peers.relinked(other);
@@ -200,7 +226,7 @@ mod tests {
         let kept = Peers::load(peers.take_changed());
         assert_eq!(standing(&kept, &shelf, false), (Standing::Behind, 3), "what it confirmed alone is not kept");
         let digest = shelf.digest();
-        peers.said(other, State { on: true, digest }, &shelf, &digest);
+        peers.said(other, state(1, true, digest), &shelf, &digest);
         assert_eq!(standing(&peers, &shelf, false), (Standing::Equal, 0));
     }
 
@@ -209,9 +235,12 @@ mod tests {
         let other = device(2);
         let (shelf, mut peers) = (Shelf::load([head(1)], []), Peers::default());
         let digest = shelf.digest();
-        peers.said(other, State::default(), &shelf, &digest);
+        peers.said(other, state(1, false, [0; 32]), &shelf, &digest);
         assert!(!peers.takes(other));
         assert_eq!(peers.standing(other, true, &shelf, &digest), (Standing::Off, 0));
+        assert!(peers.said(other, state(3, true, digest), &shelf, &digest));
+        assert!(!peers.said(other, state(2, false, [0; 32]), &shelf, &digest), "it arrived late");
+        assert!(peers.takes(other));
         peers.relinked(other);
         peers.unsupported(other);
         assert_eq!(peers.standing(other, true, &shelf, &digest), (Standing::Unsupported, 0));

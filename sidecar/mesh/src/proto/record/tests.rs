@@ -119,7 +119,7 @@ fn id_and_author_can_be_told_before_anything_is_checked() {
         assert_eq!(Record::id_in(record.as_bytes()), Some(record.id()), "{what}");
         assert_eq!(Record::author_in(record.as_bytes()), Some(record.author()), "{what}");
     }
-    for bytes in [&[][..], &[1], &[2; 200], &[0; 200], &[1; MAX_RECORD_BYTES + 1]] {
+    for bytes in [&[][..], &[1], &[2; 200], &[0; 200], &[1; MAX_DOCUMENT_RECORD_BYTES + 1]] {
         assert_eq!(Record::id_in(bytes), None);
     }
     assert_eq!(Record::author_in(&[1; 64]), None);
@@ -154,7 +154,7 @@ fn cut_and_extended_records_are_refused() {
     }
     let longer = [record.as_bytes(), &[0]].concat();
     assert!(Record::decode(&longer).is_err());
-    assert_eq!(Record::decode(&vec![1; MAX_RECORD_BYTES + 1]), Err(RecordError::TooLarge));
+    assert_eq!(Record::decode(&vec![1; MAX_DOCUMENT_RECORD_BYTES + 1]), Err(RecordError::TooLarge));
 }
 
 /// Signs an envelope that [`Record::sign`] would not make.

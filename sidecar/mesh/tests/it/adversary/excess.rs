@@ -43,11 +43,11 @@ async fn an_oversized_record_is_refused() {
 fn by_hand(scene: &Scene, record: &Record, bytes: usize) -> Vec<u8> {
     let signed = &record.as_bytes()[..record.as_bytes().len() - 64];
     let head = signed.len() - (MAX_RECORD_BYTES - 200);
-    let mut longer = signed[..head].to_vec();
-    // The payload's length is the last thing before it: a number of three bytes, seven bits each.
-    for (at, shift) in [(3, 0), (2, 7), (1, 14)] {
-        let more = if at > 1 { 0x80 } else { 0 };
-        longer[head - at] = u8::try_from((bytes >> shift) & 0x7f).unwrap() | more;
+    // The payload's length is the last thing before it, seven bits a byte: two bytes there, three here.
+    let mut longer = signed[..head - 2].to_vec();
+    for shift in [0, 7, 14] {
+        let more = if shift < 14 { 0x80 } else { 0 };
+        longer.push(u8::try_from((bytes >> shift) & 0x7f).unwrap() | more);
     }
     longer.extend(vec![7; bytes]);
     let signature = scene.liar.secret.sign(&[b"myownmesh record signature v1\0".as_slice(), &longer].concat());
