@@ -27,14 +27,14 @@ const MAX_EDITS: usize = 4_096;
 /// Changes of how far members are that come together are told together.
 const TELL_MS: Millis = 200;
 
-/// What can be asked about documents.
+/// What can be asked about documents; where a `network` is given, it must be the active one.
 pub(crate) enum DocumentCommand {
     /// The values of a collection.
-    List { collection: Collection, reply: Reply<Vec<Document>> },
+    List { network: Option<NetworkId>, collection: Collection, reply: Reply<Vec<Document>> },
     /// The versions of one document.
-    History { key: DocumentKey, reply: Reply<Vec<Document>> },
+    History { network: Option<NetworkId>, key: DocumentKey, reply: Reply<Vec<Document>> },
     /// Write.
-    Write { edits: Vec<DocumentEdit>, reply: Reply<Vec<Document>> },
+    Write { network: Option<NetworkId>, edits: Vec<DocumentEdit>, reply: Reply<Vec<Document>> },
     /// The switch, and how far members are.
     Info { reply: Reply<SyncInfo> },
     /// Turn it on or off.
@@ -160,9 +160,16 @@ impl Judged {
 impl Actor {
     pub(super) fn handle_document(&mut self, command: DocumentCommand) {
         match command {
-            DocumentCommand::List { collection, reply } => answer(reply, self.documents_of(&collection)),
-            DocumentCommand::History { key, reply } => answer(reply, self.document_history(&key)),
-            DocumentCommand::Write { edits, reply } => answer(reply, self.write_documents(edits)),
+            DocumentCommand::List { network, collection, reply } => {
+                answer(reply, self.still_in(network).and_then(|()| self.documents_of(&collection)));
+            }
+            DocumentCommand::History { network, key, reply } => {
+                answer(reply, self.still_in(network).and_then(|()| self.document_history(&key)));
+            }
+            DocumentCommand::Write { network, edits, reply } => {
+                let written = self.still_in(network).and_then(|()| self.write_documents(edits));
+                answer(reply, written);
+            }
             DocumentCommand::Info { reply } => answer(reply, self.sync_info()),
             DocumentCommand::SetGossip { on, reply } => answer(reply, self.set_gossip(on)),
             DocumentCommand::PeerPush { from, network, push, reply } => {
@@ -174,6 +181,16 @@ impl Actor {
             }
             DocumentCommand::Said { network, device, state, has } => self.peer_said(network, device, state, has),
         }
+    }
+
+    /// Refuses what was begun in another network than the active one.
+    fn still_in(&self, network: Option<NetworkId>) -> Result<(), MeshError> {
+        let active = self.ledger()?.network();
+        if network.is_some_and(|network| network != active) {
+            let message = "Another network is active by now, so nothing was done. Try again.";
+            return Err(MeshError::Conflict(message.to_owned()));
+        }
+        Ok(())
     }
 
     fn documents_of(&self, collection: &Collection) -> Result<Vec<Document>, MeshError> {

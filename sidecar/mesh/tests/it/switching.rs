@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt as _;
 use myownmesh_mesh::{
-    DecisionKind, DeviceId, ErrorKind, InviteOptions, JoinStep, LinkState, MeshEvent, MeshSnapshot, NetworkId,
-    NetworkKind, NetworkName, Role,
+    Collection, DecisionKind, DeviceId, DocumentEdit, DocumentId, ErrorKind, InviteOptions, JoinStep, LinkState,
+    MeshEvent, MeshSnapshot, NetworkId, NetworkKind, NetworkName, Role,
 };
 
 use super::support::*;
@@ -224,4 +224,27 @@ async fn forgetting_waits_a_second_at_most_for_members_that_are_away() {
     done.unwrap();
     assert!(began.elapsed() < Duration::from_millis(1_800), "took {:?}", began.elapsed());
     assert_eq!(guest.mesh.snapshot().networks.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_worked_out_from_one_network_is_not_written_into_another() {
+    let laptop = Device::start("Laptop", 1).await;
+    laptop.found("Home").await;
+    let at_home = laptop.mesh.snapshot().active.unwrap();
+    laptop.found("Office").await;
+    let at_office = laptop.mesh.snapshot().active.unwrap();
+    let (prompts, id) = (Collection::parse("prompts").unwrap(), DocumentId::parse("a").unwrap());
+    let edit = || vec![DocumentEdit { collection: prompts.clone(), own: false, id: id.clone(), value: Some(vec![1]) }];
+
+    let refused = laptop.mesh.write_documents_in(at_home, edit()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict);
+    assert_eq!(laptop.mesh.documents_in(at_home, &prompts).await.unwrap_err().kind(), ErrorKind::Conflict);
+    let refused = laptop.mesh.document_history_in(at_home, &prompts, None, &id).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict);
+    assert!(laptop.mesh.documents(&prompts).await.unwrap().is_empty(), "nothing was written");
+
+    laptop.mesh.write_documents_in(at_office, edit()).await.unwrap();
+    assert_eq!(laptop.mesh.documents_in(at_office, &prompts).await.unwrap().len(), 1);
+    laptop.mesh.use_network(at_home).await.unwrap();
+    assert!(laptop.mesh.documents_in(at_home, &prompts).await.unwrap().is_empty());
 }
