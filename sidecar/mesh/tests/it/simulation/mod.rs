@@ -1,5 +1,6 @@
-//! Records always end up everywhere: seeded histories of a lossy, split, restarting network with clocks that are off.
+//! Records always end up everywhere, and so do documents (`documents`): seeded histories of a lossy, split, restarting network with clocks that are off.
 
+mod documents;
 mod story;
 mod world;
 

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use iroh::SecretKey;
 use myownmesh_mesh::proto::Millis;
+use myownmesh_mesh::proto::document::shelf::{Outcome, Shelf};
+use myownmesh_mesh::proto::document::{Entry, Head};
 use myownmesh_mesh::proto::fold::{Membership, fold};
 use myownmesh_mesh::proto::hlc::Clock;
 use myownmesh_mesh::proto::ids::{DeviceId, NetworkId, RecordId};
@@ -82,6 +84,8 @@ struct Node {
     records: Vec<Record>,
     known: HashMap<RecordId, usize>,
     set: Arc<RecordSet>,
+    /// Where the world is about documents.
+    shelf: Option<Shelf>,
     seq: u64,
     clock: Clock,
     refused: Refused,
@@ -91,6 +95,14 @@ struct Node {
     part: usize,
     /// When its next tick is planned.
     tick: Option<Millis>,
+}
+
+impl Node {
+    /// Whether it needs nobody to send it this record. A document that was superseded may be news again: when it was
+    /// deleted, and the deletion is forgotten elsewhere.
+    fn has(&self, record: &RecordId) -> bool {
+        self.shelf.as_ref().map_or_else(|| self.known.contains_key(record), |shelf| shelf.contains(record))
+    }
 }
 
 enum Message {
@@ -180,6 +192,7 @@ impl World {
                 records: Vec::new(),
                 known: HashMap::new(),
                 set: Arc::default(),
+                shelf: None,
                 seq: u64::from(index == 0),
                 clock: Clock::default(),
                 refused: Refused::default(),
@@ -191,6 +204,64 @@ impl World {
             world.take(index, std::slice::from_ref(&first), None);
         }
         world
+    }
+
+    /// A world about documents: all devices are members, and have none yet.
+    pub(crate) fn of_documents(seed: u64, count: usize, skew: Millis, weather: Weather) -> Self {
+        let mut world = Self::new(seed, count, skew, weather);
+        for node in &mut world.nodes {
+            node.shelf = Some(Shelf::default());
+            node.set = Arc::default();
+            node.records.clear();
+            node.known.clear();
+        }
+        world.written = 0;
+        world
+    }
+
+    /// A device writes a document. Gives back the record.
+    pub(crate) fn edit(&mut self, node: usize, entry: Entry) -> Record {
+        self.write(node, Body::Document(entry));
+        self.nodes[node].records.last().cloned().expect("it was just written")
+    }
+
+    /// Whether a device has come by a document, standing or not.
+    pub(crate) fn has_seen(&self, node: usize, record: &RecordId) -> bool {
+        self.nodes[node].known.contains_key(record)
+    }
+
+    /// The documents that a device shows.
+    pub(crate) fn shelf(&self, node: usize) -> &Shelf {
+        self.nodes[node].shelf.as_ref().expect("a world about documents")
+    }
+
+    /// Every device buries the tombstones that are old enough by its own clock.
+    pub(crate) fn bury_all(&mut self) {
+        for node in self.nodes.iter_mut().filter(|node| node.up) {
+            if let Some(shelf) = &mut node.shelf {
+                shelf.bury(0, self.now + node.skew);
+                node.set = shelf.set().clone();
+            }
+        }
+    }
+
+    /// Whether a device is up.
+    pub(crate) fn is_up(&self, node: usize) -> bool {
+        self.nodes[node].up
+    }
+
+    /// Runs until all devices show the same documents; how long that took, in virtual milliseconds.
+    pub(crate) fn settle_documents(&mut self, most: Millis) -> Result<Millis, String> {
+        let start = self.now;
+        while self.now - start <= most {
+            let first = self.shelf(0).digest();
+            if (1..self.nodes.len()).all(|node| self.shelf(node).digest() == first) {
+                return Ok(self.now - start);
+            }
+            self.run_for(SECOND / 4);
+        }
+        let shown: Vec<usize> = (0..self.nodes.len()).map(|node| self.shelf(node).len()).collect();
+        Err(format!("not equal after {} s; entries: {shown:?}", most / SECOND))
     }
 
     // ---- what a test does --------------------------------------------------------------------------------------
@@ -476,9 +547,9 @@ impl World {
     fn take(&mut self, index: usize, records: &[Record], from: Option<usize>) -> usize {
         let node = &mut self.nodes[index];
         let now = self.now + node.skew;
-        let mut added = Vec::new();
+        let (mut added, mut unburied) = (Vec::new(), false);
         for record in records {
-            if node.known.contains_key(&record.id()) || node.refused.contains(&record.id(), now) {
+            if node.has(&record.id()) || node.refused.contains(&record.id(), now) {
                 continue;
             }
             if node.clock.observe(record.hlc(), now).is_err() {
@@ -491,8 +562,24 @@ impl World {
             }
             node.known.insert(record.id(), node.records.len());
             node.records.push(record.clone());
-            Arc::make_mut(&mut node.set).insert(record);
-            added.push(record.clone());
+            let Some(shelf) = &mut node.shelf else {
+                Arc::make_mut(&mut node.set).insert(record);
+                added.push(record.clone());
+                continue;
+            };
+            let head = Head::of(record).expect("a document");
+            match shelf.take(head) {
+                Outcome::Stands { .. } => added.push(record.clone()),
+                Outcome::Unburied { .. } => unburied = true,
+                Outcome::Superseded | Outcome::Known => {}
+                Outcome::Refused(full) => panic!("{full}"),
+            }
+            shelf.arrived(&record.id(), node.records.len() as u64);
+            node.set = shelf.set().clone();
+        }
+        if let Some(from) = from.filter(|_| unburied) {
+            let peer = self.nodes[from].id;
+            self.tell(index, Event::PushFailed(peer));
         }
         let count = added.len();
         if count > 0 {
@@ -577,7 +664,7 @@ impl World {
         let step = session.initiator.step(&session.set, answer).expect("a step");
         let from = session.from;
         let node = &self.nodes[from];
-        let known = |id: &RecordId| node.known.contains_key(id);
+        let known = |id: &RecordId| node.has(id);
         let mut need = node.refused.filter(step.need, self.now + node.skew);
         need.retain(|id| !known(id));
         let have = self.records_of(from, &step.have);
