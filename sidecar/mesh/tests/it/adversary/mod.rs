@@ -3,6 +3,7 @@
 //!
 //! - `liar`: the client, over raw endpoints, with nothing but public types; and what is looked at on the victim
 //! - `records`: members who forge, replay, back-date, promote themselves, contradict themselves
+//! - `documents`: documents that are forged, foreign, too many, too large, or none
 //! - `excess`: too much, too large, too far in the future
 //! - `elsewhere`: networks that are none of the asker's business, and devices that are no members yet
 //! - `knocks`: replayed knocks, replayed invites, look-alike names
@@ -15,6 +16,7 @@
 //! Another account of the same computer at the control socket is tried in the daemon's own tests (`trust`).
 
 mod codecs;
+mod documents;
 mod elsewhere;
 mod excess;
 mod flood;
