@@ -3,7 +3,7 @@
 
 mod exchange;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{Actor, Reply, answer};
 use crate::api::{Document, DocumentEdit, LinkState, MeshEvent, SyncDevice, SyncInfo, SyncState};
@@ -337,12 +337,12 @@ impl Actor {
         }
         let mut judged = Judged::default();
         judged.changes.extend(gone.iter().map(|head| DocumentChange::Delete(head.record)));
-        let mut keys: BTreeMap<DocumentKey, ()> = BTreeMap::new();
+        let mut keys: BTreeSet<DocumentKey> = BTreeSet::new();
         for head in gone {
             judged.collections.insert(head.key.collection.clone());
-            keys.insert(head.key, ());
+            keys.insert(head.key);
         }
-        for key in keys.into_keys() {
+        for key in keys {
             let versions = self.store.document_versions(network, &key)?;
             let counted = versions.iter().filter(|record| membership.honours(record.author(), record.seq()));
             let heads = counted.filter_map(|record| Some((record, Head::of(record)?)));

@@ -57,9 +57,8 @@ impl Device {
                 while !matches!(events.recv().await.unwrap(), MeshEvent::DocumentsChanged { .. }) {}
             }
         };
-        if timeout(PATIENCE, waiting).await.is_err() {
-            panic!("{} never got there; it has {:?}", self.name, self.values().await);
-        }
+        let in_time = timeout(PATIENCE, waiting).await.is_ok();
+        assert!(in_time, "{} never got there; it has {:?}", self.name, self.values().await);
     }
 
     async fn until_value(&self, id: &str, value: &str) {
@@ -78,9 +77,8 @@ impl Device {
                 while !matches!(events.recv().await.unwrap(), MeshEvent::SyncChanged) {}
             }
         };
-        if timeout(PATIENCE, waiting).await.is_err() {
-            panic!("{} never got there; it shows {:?}", self.name, self.mesh.sync_info().await.unwrap());
-        }
+        let in_time = timeout(PATIENCE, waiting).await.is_ok();
+        assert!(in_time, "{} never got there; it shows {:?}", self.name, self.mesh.sync_info().await.unwrap());
     }
 }
 

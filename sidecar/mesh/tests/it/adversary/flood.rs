@@ -199,7 +199,7 @@ async fn most_knocks(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_keys_from_one_address_leave_the_screen_usable() {
-    let tally = flood(false).await;
+    let tally = Box::pin(flood(false)).await;
     assert_eq!(tally.waiting, 16, "sixteen of one address may wait");
     assert_eq!(tally.waiting + tally.busy + tally.turned_away + tally.denied, KEYS);
 }
@@ -207,7 +207,7 @@ async fn a_thousand_keys_from_one_address_leave_the_screen_usable() {
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_keys_from_forty_addresses_leave_the_screen_usable() {
-    let tally = flood(true).await;
+    let tally = Box::pin(flood(true)).await;
     assert!(tally.waiting >= 16 && tally.waiting <= 32, "{tally:?}");
     assert_eq!(tally.denied, 0, "{tally:?}");
 }
