@@ -11,6 +11,7 @@ import { prepareFor } from './lib/setup.mjs';
 const BENCHES = {
   inference: { crate: 'myownmesh', needs: ['engine'], about: 'what the mesh adds to a streamed answer' },
   mesh: { crate: 'myownmesh', needs: [], json: true, about: 'coming in, going out, switching, records, idling' },
+  sync: { crate: 'myownmesh', needs: [], json: true, about: 'documents: an edit on its way, catching up, disk' },
   convergence: { crate: 'myownmesh-mesh', needs: [], about: 'records over 200 simulated devices, until all are equal' },
   links: {
     crate: 'myownmesh',
@@ -29,7 +30,7 @@ await runMain(async () => {
     throw new Refusal(`There is no benchmark ${unknown.join(', ')}. There are: ${Object.keys(BENCHES).join(', ')}.`);
   }
   const odd = flags.filter((flag) => flag !== '--quick');
-  if (odd.length > 0) throw new Refusal(`${odd.join(', ')} is unknown. There is --quick, for the mesh.`);
+  if (odd.length > 0) throw new Refusal(`${odd.join(', ')} is unknown. There is --quick, for mesh and sync.`);
   const wanted = names.length > 0 ? names : Object.keys(BENCHES);
   const { env } = await prepareFor(new Set(wanted.flatMap((name) => BENCHES[name].needs)));
   for (const name of wanted) {

@@ -8,10 +8,12 @@
 #[path = "../parts/daemon.rs"]
 mod daemon;
 mod doors;
+#[path = "../parts/fleet.rs"]
 mod fleet;
 #[path = "../parts/machine.rs"]
 mod machine;
 mod records;
+#[path = "../parts/report.rs"]
 mod report;
 #[path = "../parts/stats.rs"]
 mod stats;
