@@ -96,7 +96,12 @@ async fn main() -> Result<()> {
 }
 
 fn draft(id: &str, body: &str) -> PromptDraft {
-    PromptDraft { id: Some(id.to_owned()), label: Some(id.to_owned()), body: Some(body.to_owned()), ..PromptDraft::default() }
+    PromptDraft {
+        id: Some(id.to_owned()),
+        label: Some(id.to_owned()),
+        body: Some(body.to_owned()),
+        ..PromptDraft::default()
+    }
 }
 
 /// Whether a device shows this text for this prompt.
@@ -136,17 +141,17 @@ async fn catch_up(report: &mut Report, plan: &Plan, prompts: usize, target: bool
     fleet.grow(2).await?;
     let [founder, other] = &fleet.members[..] else { bail!("two members") };
     founder.client.prompt_import(file(prompts)?, PromptFormat::Json).await?;
-    other.when("all prompts are here", async |client| {
-        Ok((client.prompt_list(None).await?.len() == prompts).then_some(()))
-    })
-    .await?;
+    other
+        .when("all prompts are here", async |client| {
+            Ok((client.prompt_list(None).await?.len() == prompts).then_some(()))
+        })
+        .await?;
     let (mut took, mut bytes) = (Vec::new(), Vec::new());
     for round in 0..plan.absences {
         equal(founder).await?;
         other.client.sync_set(false).await?;
-        let changed: Vec<(String, String)> = (0..plan.missed)
-            .map(|n| (format!("p{}", n * prompts / plan.missed), format!("changed {round}")))
-            .collect();
+        let changed: Vec<(String, String)> =
+            (0..plan.missed).map(|n| (format!("p{}", n * prompts / plan.missed), format!("changed {round}"))).collect();
         for (id, body) in &changed {
             founder.client.prompt_set(draft(id, body)).await?;
         }
@@ -192,9 +197,7 @@ async fn traffic(member: &Member) -> Result<u64> {
 
 /// A file of prompts as an export writes it.
 fn file(prompts: usize) -> Result<String> {
-    let prompt = |n| {
-        serde_json::json!({ "id": format!("p{n}"), "label": format!("Prompt {n}"), "body": "You are a patient teacher. ".repeat(20) })
-    };
+    let prompt = |n| serde_json::json!({ "id": format!("p{n}"), "label": format!("Prompt {n}"), "body": "You are a patient teacher. ".repeat(20) });
     let prompts: Vec<_> = (0..prompts).map(prompt).collect();
     Ok(serde_json::to_string(&serde_json::json!({ "format": "myownllm prompts", "version": 1, "prompts": prompts }))?)
 }

@@ -4,6 +4,7 @@
 //! the switch here is off.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -12,7 +13,7 @@ use super::super::{Actor, Command};
 use super::DocumentCommand;
 use crate::clock::now_ms;
 use crate::error::MeshError;
-use crate::net::link::Link;
+use crate::net::link::{Link, OpenError};
 use crate::net::refusals::Attempt;
 use crate::net::sync::{self, BATCH_BYTES, DOCUMENTS, DocumentPush, Stock, SyncError, pack, unpack};
 use crate::proto::Millis;
@@ -22,6 +23,10 @@ use crate::proto::ids::{DeviceId, NetworkId, RecordId};
 use crate::proto::record::{Body, Record, RecordError};
 use crate::proto::spread::{Effect, Event};
 
+/// After a greeting that failed, until the next on the same link; doubles.
+const GREET_AGAIN: Duration = Duration::from_secs(2);
+/// The longest of these pauses.
+const GREET_AGAIN_MOST: Duration = Duration::from_secs(60);
 /// How long what there is no room for is put off.
 const FULL_MS: Millis = 10 * 60 * 1000;
 
@@ -29,11 +34,8 @@ impl Actor {
     /// A member is linked anew: tells it how this device is, and hears how it is.
     pub(in crate::actor) fn greet_with_documents(&mut self, link: &Arc<Link>) {
         self.documents_unlinked(link.device);
-        let push = DocumentPush { state: Some(self.documents.state()), records: Vec::new() };
         let (link, inbox) = (link.clone(), self.inbox.clone());
-        self.tasks.spawn(async move {
-            exchange(&link, &inbox, pack(&push), Vec::new()).await;
-        });
+        self.tasks.spawn(async move { greet(&link, &inbox).await });
     }
 
     /// A link was lost.
@@ -127,9 +129,12 @@ impl Actor {
         let inbox = self.inbox.clone();
         self.tasks.spawn(async move {
             for (push, ids) in batches {
-                if !exchange(&link, &inbox, push, ids).await {
-                    return;
-                }
+                let Err(error) = exchange(&link, &inbox, push, ids).await else { continue };
+                tracing::debug!(device = %device.short(), %error, "documents could not be pushed");
+                let event = Event::PushFailed(device);
+                // A mesh that is stopping pushes nothing any more.
+                let _ = inbox.send(Command::Spread { stock: Stock::Documents, network, event }).await;
+                return;
             }
         });
     }
@@ -282,40 +287,56 @@ fn batches(records: &[Record]) -> impl Iterator<Item = &[Record]> {
     })
 }
 
-/// Sends a push and reports what the other side says to it. `false`: it did not arrive, or nobody knows.
-async fn exchange(link: &Arc<Link>, inbox: &mpsc::Sender<Command>, push: Bytes, ids: Vec<RecordId>) -> bool {
-    let (network, device) = (link.network, link.device);
-    let failed = match sync::post(link, DOCUMENTS, push).await {
-        Ok(answer) => match unpack::<State>(&answer) {
-            Some(state) => {
-                let has = if state.on { ids } else { Vec::new() };
-                let said = DocumentCommand::Said { network, device, state: Some(state), has };
-                return inbox.send(said.into()).await.is_ok();
-            }
-            None => SyncError::Answer("no state".to_owned()),
-        },
-        Err(SyncError::Status(http::StatusCode::NOT_FOUND)) => {
-            let said = DocumentCommand::Said { network, device, state: None, has: Vec::new() };
-            return inbox.send(said.into()).await.is_ok();
+/// Sends a push and reports what the other side says to it.
+async fn exchange(
+    link: &Arc<Link>,
+    inbox: &mpsc::Sender<Command>,
+    push: Bytes,
+    ids: Vec<RecordId>,
+) -> Result<(), SyncError> {
+    let (state, has) = match sync::post(link, DOCUMENTS, push).await {
+        Ok(answer) => {
+            let state: State = unpack(&answer).ok_or_else(|| SyncError::Answer("no state".to_owned()))?;
+            (Some(state), if state.on { ids } else { Vec::new() })
         }
-        Err(error) => error,
+        // A version before documents.
+        Err(SyncError::Status(http::StatusCode::NOT_FOUND)) => (None, Vec::new()),
+        Err(error) => return Err(error),
     };
-    tracing::debug!(device = %device.short(), error = %failed, "documents could not be pushed");
-    let event = Event::PushFailed(device);
-    // A mesh that is stopping pushes nothing any more.
-    let _ = inbox.send(Command::Spread { stock: Stock::Documents, network, event }).await;
-    false
+    let said = DocumentCommand::Said { network: link.network, device: link.device, state, has };
+    inbox.send(said.into()).await.map_err(|_| SyncError::Over)
+}
+
+/// Tells a member how this device is and hears how it is, again and again until that has worked or the link is gone.
+async fn greet(link: &Arc<Link>, inbox: &mpsc::Sender<Command>) {
+    let mut pause = GREET_AGAIN;
+    loop {
+        let Ok(state) = sync::document_state(link.network, inbox).await else { return };
+        let push = DocumentPush { state: Some(state), records: Vec::new() };
+        match exchange(link, inbox, pack(&push), Vec::new()).await {
+            // Another link has taken its place, or will.
+            Ok(()) | Err(SyncError::Open(OpenError::Retired | OpenError::Lost) | SyncError::Over) => return,
+            Err(error) => tracing::debug!(device = %link.device.short(), %error, "not greeted with documents"),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(GREET_AGAIN_MOST);
+    }
 }
 
 /// Compares with a member, and tells each other how that ended. Whether it came to its end.
 async fn compare(link: &Arc<Link>, inbox: &mpsc::Sender<Command>) -> bool {
     let device = link.device.short();
-    match sync::reconcile(link, inbox, Stock::Documents).await {
+    let outcome = async {
+        let compared = sync::reconcile(link, inbox, Stock::Documents).await?;
+        let state = sync::document_state(link.network, inbox).await?;
+        let push = DocumentPush { state: Some(state), records: Vec::new() };
+        exchange(link, inbox, pack(&push), Vec::new()).await?;
+        Ok::<_, SyncError>(compared)
+    };
+    match outcome.await {
         Ok(sync::Compared { rounds, bytes, gave, took }) => {
             tracing::debug!(device, rounds, bytes, gave, took, "documents compared");
-            let Ok(state) = sync::document_state(link.network, inbox).await else { return false };
-            let push = DocumentPush { state: Some(state), records: Vec::new() };
-            exchange(link, inbox, pack(&push), Vec::new()).await
+            true
         }
         Err(error) => {
             tracing::debug!(device, %error, "the comparison of documents ended early");
