@@ -135,7 +135,7 @@ impl Store {
              WHERE network = ?1 AND collection = ?2 AND place = 0 AND deleted = 0 ORDER BY document, owner",
         )?;
         let rows = query.query_map(params![network.as_bytes(), collection.as_str()], |row| row.get::<_, Vec<u8>>(0))?;
-        rows.map(|bytes| stored(network, &bytes?)).collect()
+        readable(network, rows)
     }
 
     /// All that is kept of a key, standing, past and buried.
@@ -149,7 +149,7 @@ impl Store {
             .query_map(params![network.as_bytes(), key.collection.as_str(), key.id.as_str(), owner], |row| {
                 row.get::<_, Vec<u8>>(0)
             })?;
-        rows.map(|bytes| stored(network, &bytes?)).collect()
+        readable(network, rows)
     }
 
     /// Deletes the history of records that do not count any more.
@@ -333,6 +333,17 @@ fn device(bytes: &[u8; 32]) -> Result<DeviceId, StoreError> {
     DeviceId::from_bytes(bytes).map_err(|_| StoreError::Corrupt("the author of a document".into()))
 }
 
-fn stored(network: NetworkId, bytes: &[u8]) -> Result<Record, StoreError> {
-    Record::decode_stored(network, bytes).map_err(|error| StoreError::Corrupt(error.to_string()))
+/// The records in these rows. A damaged one is left out, and hides no other.
+fn readable(
+    network: NetworkId,
+    rows: impl Iterator<Item = rusqlite::Result<Vec<u8>>>,
+) -> Result<Vec<Record>, StoreError> {
+    let mut records = Vec::new();
+    for bytes in rows {
+        match Record::decode_stored(network, &bytes?) {
+            Ok(record) => records.push(record),
+            Err(error) => tracing::warn!(%error, "a document in the database is damaged and left out"),
+        }
+    }
+    Ok(records)
 }

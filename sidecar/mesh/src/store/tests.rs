@@ -6,6 +6,7 @@ use iroh::SecretKey;
 
 use super::*;
 use crate::proto::{
+    document::{Collection, DocumentId, Entry, Head},
     invite::{InviteSecret, Payload},
     name::DeviceName,
     record::{Body, DeviceInfo, Genesis, NetworkKind},
@@ -226,7 +227,9 @@ fn it_lives_beside_other_tables() {
     drop(open(&path));
     let tables: i64 = daemon
         .query_row(
-            "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'mesh\\_%' ESCAPE '\\'",
+            // SQLite's own table of the numbers it has given out is nobody's.
+            "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name <> 'sqlite_sequence'
+             AND name NOT LIKE 'mesh\\_%' ESCAPE '\\'",
             [],
             |row| row.get(0),
         )
@@ -263,4 +266,102 @@ fn a_damaged_record_is_told_and_not_folded() {
     store.db.execute("UPDATE mesh_records SET bytes = x'00'", []).expect("damaged");
     assert!(matches!(store.records(network), Err(StoreError::Corrupt(_))));
     assert!(matches!(store.membership(network), Err(StoreError::Corrupt(_))));
+}
+
+fn document(seq: u64, ms: u64, id: &str, value: Option<&[u8]>) -> (Record, Head) {
+    let entry = Entry {
+        collection: Collection::parse("prompts").expect("a collection"),
+        own: false,
+        id: DocumentId::parse(id).expect("an id"),
+        value: value.map(<[u8]>::to_vec),
+    };
+    let body = Body::Document(entry);
+    let record = Record::sign(&secret(1), genesis(1).network(), seq, Hlc::at(ms), body).expect("a record");
+    let head = Head::of(&record).expect("a document");
+    (record, head)
+}
+
+#[test]
+fn documents_survive_a_restart_with_their_place_and_their_order() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("db.sqlite");
+    let network = genesis(1).network();
+    let mut store = open(&path);
+    store.save_network(network, &name("Home"), &[genesis(1)], 5).expect("saved");
+    let (first, first_head) = document(2, 1_000, "a", Some(b"one"));
+    let (second, second_head) = document(3, 2_000, "a", Some(b"two"));
+    let (grave, grave_head) = document(4, 3_000, "b", None);
+    let changes = [
+        DocumentChange::Keep(first.clone(), first_head, Place::Standing),
+        DocumentChange::Move(first.id(), Place::Past),
+        DocumentChange::Keep(second.clone(), second_head.clone(), Place::Standing),
+        DocumentChange::Keep(grave.clone(), grave_head.clone(), Place::Standing),
+        DocumentChange::Move(grave.id(), Place::Buried),
+    ];
+    let arrived = store.change_documents(&changes).expect("kept");
+    assert!(arrived.is_sorted() && arrived.len() == 3, "{arrived:?}");
+    store.set_gossip(network, false).expect("kept");
+    store.set_document_peers(network, &[(id(2), 7)]).expect("kept");
+    drop(store);
+
+    let mut store = open(&path);
+    assert_eq!(store.latest_hlc().expect("a reading"), Hlc::at(3_000));
+    assert_eq!(store.last_number(network).expect("a number"), 4);
+    assert!(!store.gossip(network).expect("a switch"));
+    assert_eq!(store.document_peers(network).expect("peers"), [(id(2), 7)]);
+    let standing = store.document_heads(network, Place::Standing).expect("heads");
+    assert_eq!(standing, [Head { arrived: arrived[1], ..second_head.clone() }]);
+    let buried = store.document_heads(network, Place::Buried).expect("heads");
+    assert_eq!(buried, [Head { arrived: arrived[2], ..grave_head }]);
+    let collection = Collection::parse("prompts").expect("a collection");
+    assert_eq!(store.documents(network, &collection).expect("values"), [second]);
+    assert_eq!(store.document_versions(network, &second_head.key).expect("versions").len(), 2);
+    assert_eq!(store.document_bytes(network, &first.id()).expect("bytes").as_deref(), Some(first.as_bytes()));
+    store.forget_network(network).expect("forgotten");
+    assert!(store.document_heads(network, Place::Buried).expect("heads").is_empty());
+    assert!(store.document_peers(network).expect("peers").is_empty());
+    assert_eq!(store.last_number(network).expect("a number"), 4, "a number is never used twice");
+}
+
+#[test]
+fn a_change_of_documents_is_kept_whole_or_not_at_all() {
+    let mut store = open(Path::new(":memory:"));
+    let network = genesis(1).network();
+    store.save_network(network, &name("Home"), &[genesis(1)], 5).expect("saved");
+    let (first, head) = document(2, 1_000, "a", Some(b"one"));
+    store
+        .db
+        .execute_batch(
+            "CREATE TRIGGER mesh_full BEFORE INSERT ON mesh_documents WHEN NEW.document = 'b'
+         BEGIN SELECT RAISE(ABORT, 'the disk is full'); END",
+        )
+        .expect("a trigger");
+    let (second, second_head) = document(3, 2_000, "b", Some(b"two"));
+    let changes = [
+        DocumentChange::Keep(first, head, Place::Standing),
+        DocumentChange::Keep(second, second_head, Place::Standing),
+    ];
+    assert!(matches!(store.change_documents(&changes), Err(StoreError::Sqlite(_))));
+    assert!(store.document_heads(network, Place::Standing).expect("heads").is_empty());
+    assert_eq!(store.last_number(network).expect("a number"), 1, "nor is its number used");
+}
+
+#[test]
+fn a_damaged_document_hides_no_other() {
+    let mut store = open(Path::new(":memory:"));
+    let network = genesis(1).network();
+    store.save_network(network, &name("Home"), &[genesis(1)], 5).expect("saved");
+    let (broken, head) = document(2, 1_000, "a", Some(b"one"));
+    let (whole, whole_head) = document(3, 2_000, "b", Some(b"two"));
+    let changes = [
+        DocumentChange::Keep(broken.clone(), head, Place::Standing),
+        DocumentChange::Keep(whole.clone(), whole_head, Place::Standing),
+    ];
+    store.change_documents(&changes).expect("kept");
+    store
+        .db
+        .execute("UPDATE mesh_documents SET bytes = x'00' WHERE id = ?1", [broken.id().as_bytes()])
+        .expect("damaged");
+    let collection = Collection::parse("prompts").expect("a collection");
+    assert_eq!(store.documents(network, &collection).expect("values"), [whole]);
 }
