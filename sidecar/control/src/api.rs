@@ -223,7 +223,7 @@ pub trait ControlApi {
 
     /// Keeps a conversation out of what this device shows its network, or lets it in again.
     #[method(name = "conversation_private", param_kind = map)]
-    async fn conversation_private(&self, id: String, private: bool) -> Result<ConversationSummary, ControlError>;
+    async fn conversation_private(&self, id: String, on: bool) -> Result<ConversationSummary, ControlError>;
 
     /// What this device is made of.
     #[method(name = "hardware", param_kind = map)]

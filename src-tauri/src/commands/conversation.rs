@@ -18,5 +18,5 @@ delegate! {
     /// Puts conversations into a folder, or out of all folders.
     conversation_move(ids: Vec<String>, folder: Option<String>) -> Vec<ConversationSummary>;
     /// Keeps a conversation out of what this device shows its network, or lets it in again.
-    conversation_private(id: String, private: bool) -> ConversationSummary;
+    conversation_private(id: String, on: bool) -> ConversationSummary;
 }

@@ -30,6 +30,9 @@ export function bytes(size: number): string {
   return `${value >= 100 || step === 0 ? Math.round(value) : value.toFixed(1)} ${units[step]}`;
 }
 
+/** Working memory, in the binary units that it is sold in: 32 GB. */
+export const memory = (size: number): string => t("unit.gb", { value: Math.round(size / 2 ** 30) });
+
 /** A flow in bytes per second, for example `14.6 kB/s`. */
 export const rate = (bytesPerS: number): string => t("unit.perSecond", { value: bytes(bytesPerS) });
 

@@ -96,6 +96,62 @@ export const commands = {
 	conversationDelete: (id: string) => typedError<null, ControlError>(__TAURI_INVOKE("conversation_delete", { id })),
 	/**  Undoes a deletion. */
 	conversationRestore: (id: string) => typedError<ConversationSummary, ControlError>(__TAURI_INVOKE("conversation_restore", { id })),
+	/**  Puts conversations into a folder, or out of all folders. */
+	conversationMove: (ids: string[], folder: string | null) => typedError<ConversationSummary[], ControlError>(__TAURI_INVOKE("conversation_move", { ids, folder })),
+	/**  Keeps a conversation out of what this device shows its network, or lets it in again. */
+	conversationPrivate: (id: string, on: boolean) => typedError<ConversationSummary, ControlError>(__TAURI_INVOKE("conversation_private", { id, on })),
+	/**  The prompts in their order. `search` filters by label and text. */
+	promptList: (search: string | null) => typedError<Prompt[], ControlError>(__TAURI_INVOKE("prompt_list", { search })),
+	/**  One prompt. */
+	promptShow: (id: string) => typedError<Prompt, ControlError>(__TAURI_INVOKE("prompt_show", { id })),
+	/**  Makes a prompt or changes one. */
+	promptSet: (draft: PromptDraft) => typedError<Prompt, ControlError>(__TAURI_INVOKE("prompt_set", { draft })),
+	/**  Makes a copy of a prompt, right below it. */
+	promptDuplicate: (id: string) => typedError<Prompt, ControlError>(__TAURI_INVOKE("prompt_duplicate", { id })),
+	/**  Moves a prompt in front of another one; to the end when `before` is not given. */
+	promptMove: (id: string, before: string | null) => typedError<Prompt, ControlError>(__TAURI_INVOKE("prompt_move", { id, before })),
+	/**  Deletes a prompt everywhere; `prompt_restore` brings it back. */
+	promptDelete: (id: string) => typedError<null, ControlError>(__TAURI_INVOKE("prompt_delete", { id })),
+	/**  What a prompt said, newest first: the present version and those that were replaced or lost against another. */
+	promptHistory: (id: string) => typedError<PromptVersion[], ControlError>(__TAURI_INVOKE("prompt_history", { id })),
+	/**  Brings an earlier version back, as a new one; the newest with text when `version` is not given. */
+	promptRestore: (id: string, version: string | null) => typedError<Prompt, ControlError>(__TAURI_INVOKE("prompt_restore", { id, version })),
+	/**  Takes prompts from the text of a file, as a whole or not at all. */
+	promptImport: (text: string, format: PromptFormat) => typedError<PromptImport, ControlError>(__TAURI_INVOKE("prompt_import", { text, format })),
+	/**  Writes prompts as the text of a file; all of them when `ids` is empty. */
+	promptExport: (ids: string[], format: PromptFormat) => typedError<PromptExport, ControlError>(__TAURI_INVOKE("prompt_export", { ids, format })),
+	/**  What holds for each tool on this device, and why. */
+	permissionList: () => typedError<Permission[], ControlError>(__TAURI_INVOKE("permission_list")),
+	/**  Sets the rule of a tool, here and for the network. `limits` stay as they are when not given. */
+	permissionSet: (tool: string, rule: Rule, limits: Limits | null) => typedError<Permission, ControlError>(__TAURI_INVOKE("permission_set", { tool, rule, limits })),
+	/**  What holds for one tool on this device, and why. */
+	permissionExplain: (tool: string) => typedError<Permission, ControlError>(__TAURI_INVOKE("permission_explain", { tool })),
+	/**  Looser rules of other devices that wait for a person here. */
+	permissionProposals: () => typedError<PermissionProposal[], ControlError>(__TAURI_INVOKE("permission_proposals")),
+	/**  Lets a proposal hold on this device. */
+	permissionAccept: (id: string) => typedError<Permission, ControlError>(__TAURI_INVOKE("permission_accept", { id })),
+	/**  Keeps what holds on this device; the proposal is not shown again. */
+	permissionDecline: (id: string) => typedError<Permission, ControlError>(__TAURI_INVOKE("permission_decline", { id })),
+	/**  Says whether looser rules of a member apply here without asking, from now on. */
+	permissionTrust: (device: string, on: boolean) => typedError<PermissionTrust, ControlError>(__TAURI_INVOKE("permission_trust", { device, on })),
+	/**  Whom a person here trusts with that, of the other members. */
+	permissionTrusted: () => typedError<PermissionTrust[], ControlError>(__TAURI_INVOKE("permission_trusted")),
+	/**  What a member may do on this device. */
+	scopeShow: (device: string) => typedError<MemberScopes, ControlError>(__TAURI_INVOKE("scope_show", { device })),
+	/**  Says whether a member may do something on this device. */
+	scopeSet: (device: string, scope: MemberScope, on: boolean) => typedError<MemberScopes, ControlError>(__TAURI_INVOKE("scope_set", { device, scope, on })),
+	/**  The gossip switch of the active network and how far each member is. */
+	syncStatus: () => typedError<SyncStatus, ControlError>(__TAURI_INVOKE("sync_status")),
+	/**  Turns the gossip of the active network on or off, on this device. */
+	syncSet: (on: boolean) => typedError<SyncStatus, ControlError>(__TAURI_INVOKE("sync_set", { on })),
+	/**  What the members say they can do, this device first. */
+	capabilityList: () => typedError<Capabilities[], ControlError>(__TAURI_INVOKE("capability_list")),
+	/**  The conversations that members show. */
+	catalogue: () => typedError<Catalogue, ControlError>(__TAURI_INVOKE("catalogue")),
+	/**  Says whether this device shows the titles of its conversations to the active network. */
+	catalogueShow: (on: boolean) => typedError<Catalogue, ControlError>(__TAURI_INVOKE("catalogue_show", { on })),
+	/**  What this device is made of. */
+	hardware: () => typedError<Hardware, ControlError>(__TAURI_INVOKE("hardware")),
 	/**  Runs the staged checks, on this device or against a member. */
 	doctor: (device: string | null) => typedError<DoctorReport, ControlError>(__TAURI_INVOKE("doctor", { device })),
 	/**  Everything that happens, from the first event after `after` (0: only what happens from now on). */
@@ -272,6 +328,52 @@ export type Author =
 /**  The model. */
 "model";
 
+/**  A battery. */
+export type Battery = {
+	/**  How full it is, 0 to 100; `null` where the system does not tell. */
+	percent: number | null,
+	/**  Whether the device draws from the mains. */
+	on_mains: boolean,
+};
+
+/**  What a device says it can do. */
+export type Capabilities = {
+	/**  The device. */
+	device_id: string,
+	/**  Its name. */
+	device_name: string,
+	/**  Whether it is the device that answers. */
+	this_device: boolean,
+	/**  When it last said so, by its clock. */
+	updated_at: number,
+	/**  Version of its app. */
+	app_version: string,
+	/**  Number of the protocol it speaks with other devices. */
+	protocol: number,
+	/**  Names of what it understands. */
+	features: string[],
+	/**  What it is made of; `null` where it does not tell. */
+	hardware: Hardware | null,
+	/**  Its engines and their models. */
+	engines: EngineCapability[],
+	/**  Whether it turns speech into text. */
+	transcription: boolean,
+	/**  Whether it has a microphone; `null` where the system does not tell. */
+	microphone: boolean | null,
+	/**  Its lending policy. */
+	accepting: Accepting,
+	/**  How its version differs from the one here, as a sentence; `null` where it does not. */
+	difference: string | null,
+};
+
+/**  What this device shows the network of its conversations. */
+export type Catalogue = {
+	/**  Whether this device shows the titles of its conversations to the active network. */
+	showing: boolean,
+	/**  What members show, and this device if it does; newest first. */
+	conversations: ShownConversation[],
+};
+
 /**  A question to a model. */
 export type ChatRequest = {
 	/**  What the person says. */
@@ -344,8 +446,24 @@ export type ConversationSummary = {
 	updated_at: number,
 	/**  How many messages it holds. */
 	messages: number,
+	/**  Folder it lies in; `null` for none. */
+	folder: string | null,
+	/**  Whether it is kept out of what this device shows its network. */
+	private: boolean,
 	/**  Answer that is being written into it now; follow it with `answer_events`. */
 	answering: string | null,
+};
+
+/**  A processor. */
+export type Cpu = {
+	/**  What it calls itself. */
+	name: string,
+	/**  For example `x86_64` or `aarch64`. */
+	architecture: string,
+	/**  Cores; `null` where the system does not tell. */
+	cores: number | null,
+	/**  Threads that run at once. */
+	threads: number,
 };
 
 /**  One governing decision: what was decided, by whom, and whether it counts. */
@@ -449,6 +567,22 @@ export type DeviceSummary = {
 	last_seen: number | null,
 };
 
+/**  How far one member is. */
+export type DeviceSync = {
+	/**  The member. */
+	device_id: string,
+	/**  Its name. */
+	device_name: string,
+	/**  Whether it is connected now. */
+	online: boolean,
+	/**  How it compares. */
+	state: SyncState,
+	/**  How many records of this device it has not got yet. */
+	behind: number,
+	/**  The state as a sentence. */
+	reason: string,
+};
+
 /**  Why a check failed. Stable: screens and scripts decide by it. */
 export type DoctorCause = 
 /**  No address of the device is known. */
@@ -516,6 +650,18 @@ export type Engine = {
 	models: string[],
 	/**  Whether this is the engine that comes with the app. */
 	builtin: boolean,
+};
+
+/**  An engine of a device. */
+export type EngineCapability = {
+	/**  Id of the engine there. */
+	id: string,
+	/**  What it speaks. */
+	kind: EngineKind,
+	/**  Whether it works. */
+	state: EngineState,
+	/**  Its models. */
+	models: ModelCapability[],
 };
 
 /**  What an engine speaks. */
@@ -665,6 +811,20 @@ decided_by: string | null } |
 { event: "decisions_changed" } | 
 /**  Something was added to the activities. */
 { event: "activity_changed" } | 
+/**  Prompts of the active network changed. */
+{ event: "prompts_changed" } | 
+/**  Rules for tools, proposals, trust or what members may do here changed. */
+{ event: "permissions_changed" } | 
+/**  A looser rule of another device waits for a person here. */
+{ event: "proposal"; 
+/**  The proposal. */
+proposal: PermissionProposal } | 
+/**  What devices can do changed. */
+{ event: "capabilities_changed" } | 
+/**  The conversations that devices show changed. */
+{ event: "catalogue_changed" } | 
+/**  The gossip switch, or how far a device is, changed. */
+{ event: "sync_changed" } | 
 /**  The daemon is about to end. */
 { event: "stopping" };
 
@@ -675,6 +835,32 @@ export type EventItem = {
 	/**  When. */
 	at: number,
 } & Event;
+
+/**  A graphics processor. */
+export type Gpu = {
+	/**  What it calls itself. */
+	name: string,
+	/**  `nvidia`, `amd`, `intel`, `apple`, or what the system says. */
+	vendor: string,
+	/**  Memory of its own; `null` where the system does not tell. */
+	vram_bytes: number | null,
+	/**  Whether it shares the working memory. */
+	unified: boolean,
+};
+
+/**  What a device is made of, as far as its system tells. */
+export type Hardware = {
+	/**  The processor. */
+	cpu: Cpu,
+	/**  Working memory. */
+	memory_bytes: number,
+	/**  Graphics processors. */
+	gpus: Gpu[],
+	/**  Name of a processor for neural networks; `null` where there is none, or the system does not tell. */
+	npu: string | null,
+	/**  The battery; `null` where there is none. */
+	battery: Battery | null,
+};
 
 /**  Where a secret lies. */
 export type IdentityStore = 
@@ -776,6 +962,39 @@ export type Knock = {
 	via: string | null,
 };
 
+/**  What a tool is confined to. An empty list confines nothing. */
+export type Limits = {
+	/**  Folders that files must lie in; absolute paths. */
+	folders?: string[],
+	/**  Commands that a shell may run: the first words, for example `git status`. */
+	commands?: string[],
+	/**  Hosts that may be fetched from: `example.org`, or `*.example.org` for all below it. */
+	hosts?: string[],
+};
+
+/**  Something that a member may do on this device. */
+export type MemberScope = 
+/**  Ask the models of this device. */
+"chat" | 
+/**  Send and fetch files. */
+"files" | 
+/**  Have speech turned into text here. */
+"transcribe" | 
+/**  See and move conversations. */
+"conversations" | 
+/**  See which models are here, and copy them. */
+"models";
+
+/**  What one member may do on this device. */
+export type MemberScopes = {
+	/**  The member. */
+	device_id: string,
+	/**  Its name. */
+	device_name: string,
+	/**  What it may do here. */
+	scopes: MemberScope[],
+};
+
 /**  One message. */
 export type Message = {
 	/**  Its id. */
@@ -814,6 +1033,18 @@ export type Model = {
 	size_bytes: number | null,
 	/**  Whether it is the demo model that knows only this app. */
 	demo: boolean,
+};
+
+/**  A model of a device. */
+export type ModelCapability = {
+	/**  Its id there. */
+	id: string,
+	/**  Whether it can answer. */
+	state: ModelState,
+	/**  Tokens of context, when known. */
+	context_length: number | null,
+	/**  Size of its weights, when known. */
+	size_bytes: number | null,
 };
 
 /**  Whether a model can answer. */
@@ -909,6 +1140,56 @@ export type PathKind =
 /**  Through a relay, still end-to-end encrypted. */
 "relay";
 
+/**  What holds for a tool on this device, and why. */
+export type Permission = {
+	/**  The tool: `read_file`, `write_file`, `shell`, `fetch_url` or `mcp:SERVER/TOOL`. */
+	tool: string,
+	/**  The rule that holds here. */
+	rule: Rule,
+	/**  What it is confined to. */
+	limits: Limits,
+	/**  Why, as a sentence. */
+	reason: string,
+	/**  Device that set it; `null` where nobody did. */
+	set_by: string | null,
+	/**  Name of that device. */
+	set_by_name: string | null,
+	/**  When it was set, by that device's clock. */
+	set_at: number | null,
+	/**  A looser rule that waits for a person here. */
+	proposal: PermissionProposal | null,
+};
+
+/**  A rule of another device that would loosen what holds here, and waits for a person on this device. */
+export type PermissionProposal = {
+	/**  Names it in accept and decline; a unique prefix will do. */
+	id: string,
+	/**  The tool. */
+	tool: string,
+	/**  The rule that is proposed. */
+	rule: Rule,
+	/**  What it would be confined to. */
+	limits: Limits,
+	/**  The rule that holds here until somebody accepts. */
+	now: Rule,
+	/**  Device that proposes it. */
+	device_id: string,
+	/**  Name of that device. */
+	device_name: string,
+	/**  When, by that device's clock. */
+	at: number,
+};
+
+/**  Whether looser rules of a member apply here without asking. */
+export type PermissionTrust = {
+	/**  The member. */
+	device_id: string,
+	/**  Its name. */
+	device_name: string,
+	/**  Whether a person here trusts it with this. */
+	trusted: boolean,
+};
+
 /**  The phase of this device in its active network. `off` is known only to those outside: no daemon runs. */
 export type Phase = 
 /**  No daemon runs. */
@@ -925,6 +1206,103 @@ export type Phase =
 "online" | 
 /**  Other members exist and none can be reached, or something here is broken; the reason says what. */
 "trouble";
+
+/**  A prompt of the active network. */
+export type Prompt = {
+	/**  Its id: 1 to 64 letters, digits, dots, dashes and underscores. */
+	id: string,
+	/**  What it is called. */
+	label: string,
+	/**  What a model is told; `{{name}}` stands for a variable. */
+	body: string,
+	/**  What a person fills in before it is used. */
+	variables: PromptVariable[],
+	/**  Tools that it works well with. */
+	suggested_tools: string[],
+	/**  What is put into the composer when it is picked. */
+	user_text: string | null,
+	/**  Its place in the list; the smallest comes first. */
+	order: number | null,
+	/**  When it was last changed, by the clock of the device that changed it. */
+	updated_at: number,
+	/**  Device that changed it last. */
+	device_id: string,
+	/**  Name of that device. */
+	device_name: string,
+};
+
+/**  A prompt as it should be. What is not given stays as it is, or is empty where the prompt is new. */
+export type PromptDraft = {
+	/**  Which prompt; a new one with an id of its own when not given. */
+	id?: string | null,
+	/**  What it is called. A new prompt needs it. */
+	label?: string | null,
+	/**  What a model is told. A new prompt needs it. */
+	body?: string | null,
+	/**  What a person fills in. Names that stand in the body and are not given are added. */
+	variables?: PromptVariable[] | null,
+	/**  Tools that it works well with. */
+	suggested_tools?: string[] | null,
+	/**  What is put into the composer; an empty text takes it away. */
+	user_text?: string | null,
+};
+
+/**  Prompts as the text of a file. */
+export type PromptExport = {
+	/**  A name for the file. */
+	file_name: string,
+	/**  Its content. */
+	text: string,
+	/**  How many prompts are in it. */
+	prompts: number,
+};
+
+/**  How prompts are written to a file. */
+export type PromptFormat = 
+/**  JSON, with everything a prompt has. */
+"json" | 
+/**  Markdown, to read and edit by hand. */
+"markdown";
+
+/**  What came of an import. It is carried out as a whole or not at all. */
+export type PromptImport = {
+	/**  Ids of prompts that are new. */
+	added: string[],
+	/**  Ids of prompts that were changed; what they said before is in their history. */
+	changed: string[],
+	/**  How many were there already, word for word. */
+	unchanged: number,
+};
+
+/**  Something to fill in. */
+export type PromptVariable = {
+	/**  Its name as it stands between double braces: letters, digits and underscores. */
+	name: string,
+	/**  What to ask a person for; the name when not given. */
+	label: string | null,
+	/**  What is filled in at first. */
+	default: string | null,
+};
+
+/**  One version of a prompt, the present one included. */
+export type PromptVersion = {
+	/**  Names the version in a restore; a unique prefix will do. */
+	version: string,
+	/**  When it was written, by its author's clock. */
+	at: number,
+	/**  Device that wrote it. */
+	device_id: string,
+	/**  Name of that device. */
+	device_name: string,
+	/**  Whether it deleted the prompt; then there is no text. */
+	deleted: boolean,
+	/**  What it was called. */
+	label: string,
+	/**  What it said. */
+	body: string,
+	/**  Whether it is the present version. */
+	current: boolean,
+};
 
 /**  A relay and whether it can be used. */
 export type Relay = {
@@ -970,6 +1348,15 @@ export type Role =
 /**  May use what the network shares. */
 "member";
 
+/**  Whether a tool may be used. Orders from careful to careless. */
+export type Rule = 
+/**  Never. */
+"deny" | 
+/**  A person is asked each time. */
+"ask" | 
+/**  Without asking. */
+"allow";
+
 /**  Changes of a network's settings; what is not given stays as it is. */
 export type SettingsPatch = {
 	/**  The new list of relays. */
@@ -1013,6 +1400,24 @@ export type ShellState = {
 	log_path: string | null,
 };
 
+/**  A conversation that a device shows the network: never its content. */
+export type ShownConversation = {
+	/**  The device that has it. */
+	device_id: string,
+	/**  Its name. */
+	device_name: string,
+	/**  Id of the conversation there. */
+	id: string,
+	/**  Its title. */
+	title: string,
+	/**  Folder it lies in; `null` for none. */
+	folder: string | null,
+	/**  When it last changed. */
+	updated_at: number,
+	/**  Size of its text. */
+	size_bytes: number,
+};
+
 /**  The daemon's state in one answer. */
 export type Status = {
 	/**  Version of the daemon, for example `0.1.0`. */
@@ -1047,6 +1452,39 @@ export type Status = {
 	knocks: number,
 	/**  Things a person should know, for example that a damaged file was set aside. Sentences. */
 	warnings: string[],
+};
+
+/**  How the documents of a member compare with those here. */
+export type SyncState = 
+/**  The same, as far as is known. */
+"equal" | 
+/**  It lacks records that are here. */
+"behind" | 
+/**  Being compared. */
+"comparing" | 
+/**  Switched off there, or here. */
+"off" | 
+/**  Its version knows no documents. */
+"unsupported" | 
+/**  Not met since this device joined. */
+"unknown";
+
+/**  The documents of the active network and how far each device is. */
+export type SyncStatus = {
+	/**  Name of the network. */
+	network: string,
+	/**  Id of the network. */
+	network_id: string,
+	/**  Whether documents of this network leave and enter this device. */
+	auto_gossip: boolean,
+	/**  How many records the documents are made of, deletions included. */
+	records: number,
+	/**  Their size. */
+	bytes: number,
+	/**  Most bytes that the documents of a network may have. */
+	limit_bytes: number,
+	/**  The other members. */
+	devices: DeviceSync[],
 };
 
 /* Tauri Specta runtime */

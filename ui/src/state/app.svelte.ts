@@ -1,6 +1,7 @@
 import type { Backend } from "../ipc/backend";
 import type { EventItem } from "../ipc/bindings";
 import { t } from "../i18n";
+import { proposalText } from "../i18n/tools";
 import { Activity } from "./activity.svelte";
 import { Chat } from "./chat.svelte";
 import { Choice } from "./choice.svelte";
@@ -9,6 +10,7 @@ import { Connections } from "./connections.svelte";
 import { Conversations } from "./conversations.svelte";
 import { Devices } from "./devices.svelte";
 import { Examination, type Target } from "./doctor.svelte";
+import { Documents } from "./documents.svelte";
 import { Governance } from "./governance.svelte";
 import { Joining } from "./joining.svelte";
 import { Knocks } from "./knocks.svelte";
@@ -35,6 +37,7 @@ export class App {
   readonly connections: Connections;
   readonly activity: Activity;
   readonly nearby: Nearby;
+  readonly documents: Documents;
   readonly place = new Place();
   readonly notices = new Notices();
   /** Whether the first-run steps are over or were skipped. */
@@ -57,6 +60,7 @@ export class App {
     this.connections = new Connections(backend);
     this.activity = new Activity(backend);
     this.nearby = new Nearby(backend);
+    this.documents = new Documents(backend);
     this.choice = new Choice(this.devices, this.compute);
   }
 
@@ -108,6 +112,7 @@ export class App {
       this.compute.engines.refresh(),
       this.compute.models.refresh(),
       this.conversations.list.refresh(),
+      this.documents.refresh(),
     ]);
   }
 
@@ -129,11 +134,12 @@ export class App {
     this.chat.reset();
     this.place.inspected = undefined;
     if (this.place.view.name === "chat") this.place.chat();
-    this.conversations.setSearch("");
+    this.conversations.reset();
     void this.#devicesChanged();
     void this.networks.relays.refresh();
     void this.compute.models.refresh();
     void this.knocks.refresh();
+    this.documents.switched();
   }
 
   async #devicesChanged(): Promise<void> {
@@ -192,6 +198,12 @@ export class App {
         break;
       case "stopping":
         break; // the shell tells when it is gone
+      case "proposal":
+        this.notices.add(proposalText(item.proposal));
+        this.documents.happened(item);
+        break;
+      default:
+        this.documents.happened(item);
     }
   }
 

@@ -2,6 +2,7 @@ import type { Failure } from "../ipc/backend";
 import { type Backend, ok, toFailure } from "../ipc/backend";
 import type { ChatRequest, ConversationSummary, Message } from "../ipc/bindings";
 import { Answer, nextFrame } from "./answer.svelte";
+import type { UsedPrompt } from "./variables";
 
 /** Where a question goes: see `Choice`. */
 export interface Target {
@@ -19,11 +20,14 @@ export class Chat {
   error = $state.raw<Failure>();
   /** What is being written in the composer. */
   draft = $state("");
+  /** The prompt that goes with the questions of this conversation. */
+  prompt = $state.raw<UsedPrompt>();
   /** Question kept back until the chosen device is reachable. */
   held = $state.raw<string>();
   #backend: Backend;
   #frame: (draw: () => void) => void;
   #drafts = new Map<string, string>();
+  #prompts = new Map<string, UsedPrompt>();
   /** Number of the newest open; an older one that answers late is ignored. */
   #turn = 0;
   #opened: (id: string) => void;
@@ -50,6 +54,7 @@ export class Chat {
     const turn = ++this.#turn;
     this.#leave();
     this.draft = this.#drafts.get(id ?? "") ?? "";
+    this.prompt = this.#prompts.get(id ?? "");
     if (id === undefined) return;
     this.loading = true;
     try {
@@ -77,7 +82,7 @@ export class Chat {
         prompt,
         via: target.via,
         model: target.model,
-        system: null,
+        system: this.prompt?.system ?? null,
         max_tokens: null,
         temperature: null,
         conversation,
@@ -133,12 +138,16 @@ export class Chat {
     this.#turn++;
     this.#leave();
     this.#drafts.clear();
+    this.#prompts.clear();
     this.draft = "";
+    this.prompt = undefined;
   }
 
   #leave(): void {
     if (this.draft.trim() !== "") this.#drafts.set(this.id ?? "", this.draft);
     else this.#drafts.delete(this.id ?? "");
+    if (this.prompt) this.#prompts.set(this.id ?? "", this.prompt);
+    else this.#prompts.delete(this.id ?? "");
     this.answer?.detach();
     this.answer = undefined;
     this.summary = undefined;
@@ -165,6 +174,9 @@ export class Chat {
   async #create(): Promise<string> {
     const summary = await ok(this.#backend.commands.conversationCreate());
     this.summary = summary;
+    // What a new chat was begun with now belongs to the conversation; the next new chat starts empty.
+    this.#drafts.delete("");
+    this.#prompts.delete("");
     this.#opened(summary.id);
     return summary.id;
   }

@@ -30,6 +30,7 @@ describe("conversations", () => {
     const rows = (): { id: string; deleted: boolean }[] =>
       list
         .parts(Date.now())
+        .filter((part) => part.folder === null)
         .flatMap((part) => part.rows.map((row) => ({ id: row.summary.id, deleted: row.deleted })));
     expect(rows()[0]).toEqual({ id: first.id, deleted: true });
     await list.restore(first.id);

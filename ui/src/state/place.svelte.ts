@@ -1,22 +1,47 @@
 /** Sections of the settings, in the order of their navigation. */
-export const SECTIONS = ["general", "networks", "devices", "engines", "api", "about"] as const;
+export const SECTIONS = [
+  "general",
+  "networks",
+  "devices",
+  "engines",
+  "prompts",
+  "permissions",
+  "api",
+  "about",
+] as const;
 export type Section = (typeof SECTIONS)[number];
 
 /** Pages of one network, in the order of their navigation. */
-export const PARTS = ["status", "members", "connections", "governance", "activity", "relays"] as const;
+export const PARTS = [
+  "status",
+  "members",
+  "connections",
+  "sync",
+  "governance",
+  "activity",
+  "relays",
+] as const;
 export type Part = (typeof PARTS)[number];
+
+/** Pages of one prompt. */
+export const PROMPT_PARTS = ["edit", "history"] as const;
+export type PromptPart = (typeof PROMPT_PARTS)[number];
+
+const PAGES = [...PARTS, ...PROMPT_PARTS];
+/** A page of whatever the settings show. */
+export type Page = Part | PromptPart;
 
 export type View =
   | { name: "chat"; conversation: string | undefined }
   | { name: "doctor"; device: string | undefined }
-  | { name: "settings"; section: Section; item: string | undefined; part?: Part | undefined };
+  | { name: "settings"; section: Section; item: string | undefined; part?: Page | undefined };
 
 /** The view that an address names; the chat for anything unknown. */
 export function parse(hash: string): View {
   const [name, first, item, page] = hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
   if (name === "settings") {
     const section = SECTIONS.find((one) => one === first) ?? "general";
-    return { name, section, item, part: PARTS.find((one) => one === page) };
+    return { name, section, item, part: PAGES.find((one) => one === page) };
   }
   if (name === "doctor") return { name, device: first };
   return { name: "chat", conversation: first === "" ? undefined : first };
@@ -66,7 +91,7 @@ export class Place {
     this.go({ name: "chat", conversation });
   }
 
-  settings(section: Section = "general", item?: string, part?: Part): void {
+  settings(section: Section = "general", item?: string, part?: Page): void {
     this.go({ name: "settings", section, item, part });
   }
 

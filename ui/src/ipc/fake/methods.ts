@@ -1,6 +1,7 @@
 /** The invented daemon's requests, one line or a few each. */
 import type { AnswerDetails, ChatRequest, Conversation, EngineSpec, InviteOptions, Knock } from "../bindings";
 import type { FakeDaemon } from "./daemon";
+import { DOCUMENT_METHODS } from "./document-methods";
 import { found, type Method, network, refuse } from "./found";
 import { invite, settings } from "./trust";
 import { TRUST_METHODS } from "./trust-methods";
@@ -126,6 +127,7 @@ const deleted = new WeakMap<FakeDaemon, Map<string, Conversation>>();
 
 export const METHODS: Record<string, Method> = {
   ...TRUST_METHODS,
+  ...DOCUMENT_METHODS,
   status: (daemon) => daemon.status(),
   daemon_stop: () => null,
   network_list: (daemon) => daemon.world.networks,
@@ -295,5 +297,17 @@ export const METHODS: Record<string, Method> = {
     daemon.world.conversations.push(talk);
     daemon.emit({ event: "conversations_changed" });
     return talk.summary;
+  },
+  conversation_move(daemon, { ids, folder }) {
+    const moved = (ids as string[]).map((key) => chat(daemon, key).summary);
+    for (const summary of moved) summary.folder = (folder as string | null)?.trim() || null;
+    daemon.emit({ event: "conversations_changed" });
+    return moved;
+  },
+  conversation_private(daemon, { id: key, on }) {
+    const { summary } = chat(daemon, key);
+    summary.private = on as boolean;
+    daemon.emit({ event: "conversations_changed" });
+    return summary;
   },
 };

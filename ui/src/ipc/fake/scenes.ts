@@ -1,6 +1,7 @@
 /** Named situations for design work: `?fake=NAME` in the page's address. */
 import type { NearbyDevice } from "../bindings";
 import { shellState } from "../host";
+import { by, proposal } from "./documents";
 import { equivocation, network } from "./trust";
 import { firstRun, home, knock, NOW, type World } from "./world";
 
@@ -50,6 +51,21 @@ function removed(): World {
   return { ...world, networks: [...world.networks, gone] };
 }
 
+/** Two looser rules of other devices wait for a person here. */
+function proposed(): World {
+  const world = home();
+  const server = proposal({
+    id: "p2",
+    tool: "fetch_url",
+    rule: "ask",
+    limits: {},
+    now: "deny",
+    ...by("f"),
+    at: NOW - 90 * 60_000,
+  });
+  return { ...world, documents: { ...world.documents, proposals: [proposal(), server] } };
+}
+
 const announced = (): NearbyDevice => ({
   device_id: "4".repeat(64),
   device_name: "Mira’s laptop",
@@ -72,6 +88,15 @@ export const SCENES: Record<string, () => World> = {
   "removed-near": () => ({ ...removed(), nearby: [announced()] }),
   unheard: () => ({ ...home(), nearby: [], multicast: false }),
   lied: () => ({ ...home(), decisions: [equivocation(NOW), ...home().decisions] }),
+  proposed,
+  "switched-off": () => {
+    const world = home();
+    return { ...world, documents: { ...world.documents, gossip: false } };
+  },
+  unwritten: () => {
+    const world = home();
+    return { ...world, documents: { ...world.documents, prompts: [], versions: {} } };
+  },
   "air-gapped": () => {
     const world = home();
     world.networks = world.networks.map((one) => ({

@@ -44,7 +44,16 @@ const answer = (
 
 export function conversation(key: string, title: string, at: number, messages: Message[] = []): Conversation {
   return {
-    summary: { id: key, title, created_at: at, updated_at: at, messages: messages.length, answering: null },
+    summary: {
+      id: key,
+      title,
+      created_at: at,
+      updated_at: at,
+      messages: messages.length,
+      folder: null,
+      private: false,
+      answering: null,
+    },
     messages,
   };
 }
@@ -85,6 +94,11 @@ $$
 
 So a rise of \(t = 4\) hours takes about eight. Check the water too; flour at $2 a kilo is as good as at $5.`;
 
+const lying = (talk: Conversation, more: Partial<Conversation["summary"]>): Conversation => ({
+  ...talk,
+  summary: { ...talk.summary, ...more },
+});
+
 export function conversations(now: number): Conversation[] {
   return [
     conversation("c1", "Rename photos by date", now - 4 * MINUTE, [
@@ -109,12 +123,12 @@ export function conversations(now: number): Conversation[] {
         device_name: "Attic server",
       }),
     ]),
-    conversation("c3", "Quarterly letter, second draft", now - DAY, []),
+    lying(conversation("c3", "Quarterly letter, second draft", now - DAY, []), { folder: "Work" }),
     conversation("c4", "Why does my sourdough not rise", now - DAY - 2 * HOUR, [
       person("m7", "Why does my sourdough not rise in winter?", now - DAY - 2 * HOUR),
       answer("m8", SOURDOUGH, now - DAY - 2 * HOUR),
     ]),
-    conversation("c5", "Translate the lease", now - 5 * DAY, []),
+    lying(conversation("c5", "Translate the lease", now - 5 * DAY, []), { folder: "Work", private: true }),
     conversation("c6", "Names for a boat", now - 40 * DAY, []),
   ];
 }

@@ -16,6 +16,7 @@ import type {
   ShellState,
 } from "../bindings";
 import { shellState } from "../host";
+import { type Documents, documents } from "./documents";
 import { conversation, conversations, details } from "./talks";
 import {
   activities,
@@ -55,6 +56,7 @@ export interface World {
   connections: Connection[];
   relays: Relay[];
   nearby: NearbyDevice[];
+  documents: Documents;
   /** Whether the local network passes multicast on; true when not given. */
   multicast?: boolean;
 }
@@ -192,6 +194,7 @@ export function home(): World {
     connections: connections([laptop, desk, attic, phone], NOW),
     relays: relays(),
     nearby: nearby(NOW).slice(1),
+    documents: documents(NOW),
   };
 }
 
@@ -228,5 +231,6 @@ export function firstRun(): World {
     connections: [],
     relays: [],
     nearby: nearby(NOW),
+    documents: { ...world.documents, prompts: [], versions: {}, permissions: [] },
   };
 }
