@@ -8,6 +8,8 @@
 //! we did not start, `builtin` runs our own children, `probe` and `client` ask engines questions, `forward` streams
 //! answers. The crate knows nothing of devices, networks or the people who use them.
 //!
+//! [`Hardware`] tells what this device is made of, a [`Gauge`] how busy it is.
+//!
 //! ```no_run
 //! # async fn example() -> Result<(), myownmesh_compute::ComputeError> {
 //! use myownmesh_compute::{BuiltinConfig, Compute, ComputeConfig, OpenAiPath};
@@ -31,6 +33,7 @@ mod error;
 mod external;
 mod forward;
 mod gguf;
+mod hardware;
 mod platform;
 mod probe;
 mod types;
@@ -41,6 +44,7 @@ pub use compute::Compute;
 pub use config::{BuiltinConfig, ComputeConfig, EngineSpec};
 pub use error::{ComputeError, ErrorKind};
 pub use forward::{EngineBody, EngineResponse, OpenAiPath};
+pub use hardware::{Battery, Cpu, Disk, Gauge, Gpu, GpuVendor, Hardware, HardwareRoots, Load, Readings};
 pub use types::{
     ComputeSnapshot, EngineId, EngineInfo, EngineKind, EngineState, ModelInfo, ModelState, Purpose, Secret,
 };

@@ -1,10 +1,13 @@
-//! What differs between operating systems: how a child is tied to this process, and how it is asked to end.
+//! What differs between operating systems: how a child is tied to this process, and how it is asked to end; in
+//! [`hardware`], how a machine is asked what it is made of.
 //!
 //! The promise is "never an orphan". On Linux the kernel keeps it: each child asks to be killed when its parent dies
 //! (`PR_SET_PDEATHSIG`). The kernel's "parent" there is the *thread* that forked, so all children are started from one
 //! thread that lives as long as the [`Spawner`]. On macOS and Windows nothing like it is within reach of this small
 //! module: children end when this process ends in order or its runtime is dropped (`kill_on_drop`), and a process that
 //! is killed by force leaves them behind. This is the only module of the crate with unsafe code.
+
+pub(crate) mod hardware;
 
 use std::io;
 use std::process::ExitStatus;
