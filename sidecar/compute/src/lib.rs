@@ -8,6 +8,9 @@
 //! we did not start, `builtin` runs our own children, `probe` and `client` ask engines questions, `forward` streams
 //! answers. The crate knows nothing of devices, networks or the people who use them.
 //!
+//! [`Hardware`] tells what this device is made of, a [`Gauge`] how busy it is; [`library`] knows which open models there
+//! are, how well they fit, and how to get them.
+//!
 //! ```no_run
 //! # async fn example() -> Result<(), myownmesh_compute::ComputeError> {
 //! use myownmesh_compute::{BuiltinConfig, Compute, ComputeConfig, OpenAiPath};
@@ -31,6 +34,8 @@ mod error;
 mod external;
 mod forward;
 mod gguf;
+mod hardware;
+pub mod library;
 mod platform;
 mod probe;
 mod types;
@@ -41,6 +46,7 @@ pub use compute::Compute;
 pub use config::{BuiltinConfig, ComputeConfig, EngineSpec};
 pub use error::{ComputeError, ErrorKind};
 pub use forward::{EngineBody, EngineResponse, OpenAiPath};
+pub use hardware::{Battery, Cpu, Disk, Gauge, Gpu, GpuVendor, Hardware, HardwareRoots, Load, Readings};
 pub use types::{
     ComputeSnapshot, EngineId, EngineInfo, EngineKind, EngineState, ModelInfo, ModelState, Purpose, Secret,
 };

@@ -1,10 +1,13 @@
-//! What differs between operating systems: how a child is tied to this process, and how it is asked to end.
+//! What differs between operating systems: how a child is tied to this process, and how it is asked to end; in
+//! [`hardware`], how a machine is asked what it is made of.
 //!
 //! The promise is "never an orphan". On Linux the kernel keeps it: each child asks to be killed when its parent dies
 //! (`PR_SET_PDEATHSIG`). The kernel's "parent" there is the *thread* that forked, so all children are started from one
 //! thread that lives as long as the [`Spawner`]. On macOS and Windows nothing like it is within reach of this small
 //! module: children end when this process ends in order or its runtime is dropped (`kill_on_drop`), and a process that
 //! is killed by force leaves them behind. This is the only module of the crate with unsafe code.
+
+pub(crate) mod hardware;
 
 use std::io;
 use std::process::ExitStatus;
@@ -124,4 +127,13 @@ pub(crate) fn private_dir(path: &std::path::Path) -> io::Result<()> {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
     }
     Ok(())
+}
+
+/// Puts `content` in the place of a file, whole or not at all: whoever reads it sees the old one or the new one.
+pub(crate) fn replace_file(path: &std::path::Path, content: &[u8]) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut file = std::fs::File::create(&beside)?;
+    io::Write::write_all(&mut file, content)?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)
 }

@@ -1,9 +1,11 @@
 //! The seam between the crates: types of mesh and compute become those of the control contract, and every error becomes
 //! a code and a sentence.
 //!
-//! `network` holds what concerns networks and the ways into them, `decision` puts governing decisions into words.
+//! `network` holds what concerns networks and the ways into them, `decision` puts governing decisions into words,
+//! `hardware` is what a device is made of.
 
 mod decision;
+mod hardware;
 mod network;
 
 use myownmesh_compute::{self as compute, ComputeError};
@@ -21,6 +23,7 @@ use crate::route::Offer;
 use crate::store::StoreError;
 
 pub(crate) use decision::{Names, decision};
+pub(crate) use hardware::hardware;
 pub(crate) use network::*;
 
 /// The code of a mesh error.

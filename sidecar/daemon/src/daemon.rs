@@ -1,5 +1,6 @@
 //! Everything a running daemon is made of, in one place for those who answer at the control socket.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use myownmesh_compute::Compute;
@@ -60,6 +61,8 @@ pub(crate) struct Facts {
     pub(crate) identity_store: IdentityStore,
     /// Base URL of the local API.
     pub(crate) api_url: String,
+    /// Folder that models are kept in.
+    pub(crate) models: PathBuf,
     /// Things a person should know.
     pub(crate) warnings: Vec<String>,
 }

@@ -201,6 +201,7 @@ impl Running {
         let facts = Facts {
             identity_store: identity.secrets.place(),
             api_url: format!("http://127.0.0.1:{api_port}/v1"),
+            models: home.join("models"),
             warnings,
         };
         let daemon = Arc::new(Daemon {

@@ -91,6 +91,8 @@ pub(crate) enum Command {
     /// Show or set whether this device serves the others.
     #[command(after_help = "Examples:\n  myownmesh accepting\n  myownmesh accepting busy")]
     Accepting(AcceptingArgs),
+    /// Show what this device is made of and how busy it is.
+    Hardware,
     /// List the local compute backends.
     Engines,
     /// Add, remove or test a local compute backend.

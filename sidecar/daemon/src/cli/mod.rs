@@ -12,6 +12,7 @@ mod device;
 mod doctor;
 mod engine;
 mod events;
+mod hardware;
 mod invite;
 mod join;
 mod knock;
@@ -99,6 +100,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Devices => device::list(context).await,
         Command::Device(action) => device::run(action, context).await,
         Command::Accepting(args) => device::accepting(args, context).await,
+        Command::Hardware => hardware::show(context).await,
         Command::Engines => engine::list(context).await,
         Command::Engine(action) => engine::run(action, context).await,
         Command::Models => model::list(context).await,

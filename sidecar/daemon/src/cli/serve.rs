@@ -18,11 +18,12 @@ struct ReadyLine<'a> {
 /// Serves until the daemon is asked to end.
 pub(super) async fn run(args: ServeArgs, context: &Context) -> Result<(), Failure> {
     let out = context.out;
-    serve::run(options(args, context), move |ready| {
+    let serving = serve::run(options(args, context), move |ready| {
         // A daemon whose starter stopped reading serves all the same.
         let _ = out.document(&ReadyLine { event: "ready", ready }, |_, line| describe(line.ready));
-    })
-    .await?;
+    });
+    // The whole daemon is in this one future: too much for the stack of every other command.
+    Box::pin(serving).await?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod conversations;
 mod devices;
 mod follow;
 mod governance;
+mod hardware;
 pub(crate) mod invites;
 mod nearby;
 mod networks;
@@ -22,8 +23,8 @@ use myownmesh_control::api::ControlApiServer;
 use myownmesh_control::error::ControlError;
 use myownmesh_control::types::{
     Accepting, ActivityEntry, ActivityFilter, ChatRequest, Connection, Conversation, ConversationSummary, Decision,
-    DenyKind, DeviceSummary, DoctorReport, Engine, EngineSpec, Invite, InviteOptions, Knock, Model, NearbyDevice,
-    Network, NetworkKind, Relay, Removal, Role, SettingsPatch, Status,
+    DenyKind, DeviceSummary, DoctorReport, Engine, EngineSpec, Hardware, Invite, InviteOptions, Knock, Model,
+    NearbyDevice, Network, NetworkKind, Relay, Removal, Role, SettingsPatch, Status,
 };
 
 use crate::daemon::Daemon;
@@ -237,6 +238,10 @@ impl ControlApiServer for Control {
 
     async fn conversation_restore(&self, id: String) -> Result<ConversationSummary, ControlError> {
         conversations::restore(&self.daemon, id).await
+    }
+
+    async fn hardware(&self) -> Result<Hardware, ControlError> {
+        hardware::read(&self.daemon).await
     }
 
     async fn doctor(&self, device: Option<String>) -> Result<DoctorReport, ControlError> {

@@ -31,6 +31,7 @@ async fn without_a_daemon_every_command_exits_with_three() {
         &["devices"],
         &["device", "name", "D"],
         &["accepting"],
+        &["hardware"],
         &["engines"],
         &["engine", "test", "e"],
         &["models"],

@@ -7,6 +7,7 @@
 //! * `members`: three devices; strangers and removed devices at the door
 //! * `remote`: answers from another device, cancelling them, losing the asker, models that appear
 //! * `engines`: engines that die, lie, stay silent or cannot load their model
+//! * `hardware`: what a device says it is made of
 //! * `api`: the local API given bad requests
 //! * `origins`: web pages that try the local API or the bridge
 //! * `life`: locks, ports, signals; nothing is left behind
@@ -24,6 +25,7 @@ mod command;
 mod conversations;
 mod damage;
 mod engines;
+mod hardware;
 mod harness;
 mod hello;
 mod invites;
