@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use data_encoding::BASE32_DNSSEC;
+use myownmesh_mesh::proto::name::clean_text;
 
 /// Milliseconds since the Unix epoch.
 pub(crate) fn now_ms() -> i64 {
@@ -18,6 +19,13 @@ pub(crate) fn random_id() -> String {
 /// Text from outside, cut to 80 characters and without control characters, fit for a sentence.
 pub(crate) fn quotable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(80).collect()
+}
+
+/// A short text of another device: cleaned as names are, cut to `most` characters; may end up empty.
+pub(crate) fn clean_cut(text: &str, most: usize) -> String {
+    // A bound before the work: what is hidden or folded away costs time as well.
+    let end = text.char_indices().nth(4 * most).map_or(text.len(), |(at, _)| at);
+    clean_text(&text[..end], most)
 }
 
 /// An error as a sentence: with a capital letter and a full stop.
@@ -58,6 +66,13 @@ mod tests {
     fn an_error_becomes_a_sentence() {
         assert_eq!(sentence(&"the name is empty"), "The name is empty.");
         assert_eq!(sentence(&"Done."), "Done.");
+    }
+
+    #[test]
+    fn a_short_text_of_another_device_is_cleaned_and_cut() {
+        assert_eq!(clean_cut(" a\u{202e}b\n\n c\u{7} ", 10), "ab c");
+        assert_eq!(clean_cut(&"ü".repeat(100), 10), "ü".repeat(10));
+        assert_eq!(clean_cut(&"\u{200b}".repeat(1 << 20), 10), "");
     }
 
     #[test]
