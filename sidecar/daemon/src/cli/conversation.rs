@@ -31,6 +31,27 @@ pub(super) async fn run(action: ConversationAction, context: &Context) -> Result
             let conversation = client.conversation_rename(id, title).await?;
             out.document(&conversation, |_, summary| format!("It is now called {}.", printable(&summary.title)))
         }
+        ConversationAction::Move { ids, folder, no_folder: _ } => {
+            let all = client.conversation_list(None).await?;
+            let mut found = Vec::with_capacity(ids.len());
+            for id in &ids {
+                found.push(chosen(&all, id)?.id.clone());
+            }
+            let moved = client.conversation_move(found, folder).await?;
+            out.document(&moved[..], moved_to)
+        }
+        ConversationAction::Private { id, on } => {
+            let id = find(&client, &id).await?.id;
+            let conversation = client.conversation_private(id, on).await?;
+            out.document(&conversation, |_, summary| {
+                let title = printable(&summary.title);
+                if summary.private {
+                    format!("{title} is kept out of the catalogue.")
+                } else {
+                    format!("{title} is shown when this device shows its conversations.")
+                }
+            })
+        }
         ConversationAction::Delete { id } => {
             let conversation = find(&client, &id).await?;
             client.conversation_delete(conversation.id.clone()).await?;
@@ -47,21 +68,35 @@ pub(super) async fn run(action: ConversationAction, context: &Context) -> Result
 }
 
 async fn find(client: &ControlClient, id: &str) -> Result<ConversationSummary, Failure> {
-    let all = client.conversation_list(None).await?;
-    Ok(pick(&all, id, |conversation| vec![&conversation.id], "conversation", "conversation list")?.clone())
+    Ok(chosen(&client.conversation_list(None).await?, id)?.clone())
+}
+
+fn chosen<'a>(all: &'a [ConversationSummary], id: &str) -> Result<&'a ConversationSummary, Failure> {
+    Ok(pick(all, id, |conversation| vec![&conversation.id], "conversation", "conversation list")?)
+}
+
+fn moved_to(_: Output, moved: &[ConversationSummary]) -> String {
+    let count =
+        if moved.len() == 1 { "1 conversation is".to_owned() } else { format!("{} conversations are", moved.len()) };
+    match moved.first().and_then(|one| one.folder.as_deref()) {
+        Some(folder) => format!("{count} now in {}.", printable(folder)),
+        None => format!("{count} now in no folder."),
+    }
 }
 
 fn list(out: Output, conversations: &[ConversationSummary]) -> String {
     if conversations.is_empty() {
         return "No conversation.".to_owned();
     }
-    let mut table = Table::new(&["ID", "TITLE", "MESSAGES", "CHANGED"]);
+    let mut table = Table::new(&["ID", "FOLDER", "TITLE", "MESSAGES", "CHANGED", ""]);
     for conversation in conversations {
         table.styled([
             (conversation.id.clone(), Style::Quiet),
+            (conversation.folder.clone().unwrap_or_default(), Style::Quiet),
             (conversation.title.clone(), Style::Strong),
             (conversation.messages.to_string(), Style::Plain),
             (relative(conversation.updated_at, now()), Style::Plain),
+            (if conversation.private { "private" } else { "" }.to_owned(), Style::Waiting),
         ]);
     }
     table.render(out.colour())

@@ -55,3 +55,27 @@ pub(super) async fn restore(daemon: &Daemon, id: String) -> Result<ConversationS
     daemon.events.push(Event::ConversationsChanged);
     Ok(restored)
 }
+
+pub(super) async fn put_into(
+    daemon: &Daemon,
+    ids: Vec<String>,
+    folder: Option<String>,
+) -> Result<Vec<ConversationSummary>, ControlError> {
+    let mut moved = daemon.conversations.put_into(daemon.scope(), ids, folder).await.or_control()?;
+    daemon.events.push(Event::ConversationsChanged);
+    let running = daemon.answers.running().await;
+    for summary in &mut moved {
+        summary.answering = running.get(&summary.id).cloned();
+    }
+    Ok(moved)
+}
+
+pub(super) async fn set_private(
+    daemon: &Daemon,
+    id: String,
+    private: bool,
+) -> Result<ConversationSummary, ControlError> {
+    let changed = daemon.conversations.set_private(daemon.scope(), id, private).await.or_control()?;
+    daemon.events.push(Event::ConversationsChanged);
+    Ok(with_answer(daemon, changed).await)
+}

@@ -3,7 +3,7 @@
 use myownmesh_control::types::{AnswerDetails, Author, ConversationSummary, Message};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{ConversationError, Draft, Scope};
+use super::{ConversationError, Draft, Scope, Showable};
 use crate::store::StoreError;
 use crate::text::random_id;
 
@@ -18,7 +18,7 @@ const UNTITLED: &str = "New chat";
 const TAKEN_TITLE: usize = 60;
 
 const SUMMARY: &str = "SELECT c.id, c.title, c.created_at, c.updated_at,
-    (SELECT count(*) FROM messages m WHERE m.conversation = c.id) FROM conversations c";
+    (SELECT count(*) FROM messages m WHERE m.conversation = c.id), c.folder, c.private FROM conversations c";
 
 fn to_summary(row: &Row<'_>) -> rusqlite::Result<ConversationSummary> {
     Ok(ConversationSummary {
@@ -27,6 +27,8 @@ fn to_summary(row: &Row<'_>) -> rusqlite::Result<ConversationSummary> {
         created_at: row.get(2)?,
         updated_at: row.get(3)?,
         messages: row.get(4)?,
+        folder: row.get(5)?,
+        private: row.get(6)?,
         answering: None,
     })
 }
@@ -117,6 +119,66 @@ pub(super) fn rename(
         params![id, scope.0, title, now],
     )?;
     found(changed)
+}
+
+/// Puts them all into a folder, or none of them.
+pub(super) fn set_folder(
+    connection: &mut Connection,
+    scope: &Scope,
+    ids: &[String],
+    folder: Option<&str>,
+) -> Result<Vec<ConversationSummary>, ConversationError> {
+    let transaction = connection.transaction()?;
+    for id in ids {
+        // Where a conversation lies is no change of what it says: its time stays.
+        let changed = transaction.execute(
+            "UPDATE conversations SET folder = ?3 WHERE id = ?1 AND network IN (?2, '') AND deleted_at IS NULL",
+            params![id, scope.0, folder],
+        )?;
+        found(changed)?;
+    }
+    let moved = ids.iter().map(|id| summary(&transaction, scope, id)).collect::<Result<_, _>>()?;
+    transaction.commit()?;
+    Ok(moved)
+}
+
+pub(super) fn set_private(
+    connection: &Connection,
+    scope: &Scope,
+    id: &str,
+    private: bool,
+) -> Result<(), ConversationError> {
+    let changed = connection.execute(
+        "UPDATE conversations SET private = ?3 WHERE id = ?1 AND network IN (?2, '') AND deleted_at IS NULL",
+        params![id, scope.0, private],
+    )?;
+    found(changed)
+}
+
+/// What may be shown to a network: the newest of its conversations that are not private, at most `most` of them, and how
+/// many there are. Conversations of no network are not shown to any.
+pub(super) fn showable(
+    connection: &Connection,
+    network: &str,
+    most: usize,
+) -> Result<(Vec<Showable>, usize), ConversationError> {
+    const CHOSEN: &str = "FROM conversations c WHERE c.network = ?1 AND c.deleted_at IS NULL AND NOT c.private";
+    let all: i64 = connection.query_row(&format!("SELECT count(*) {CHOSEN}"), [network], |row| row.get(0))?;
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT c.id, c.title, c.folder, c.updated_at,
+            (SELECT coalesce(sum(octet_length(m.text)), 0) FROM messages m WHERE m.conversation = c.id)
+         {CHOSEN} ORDER BY c.updated_at DESC, c.id LIMIT ?2"
+    ))?;
+    let rows = statement.query_map(params![network, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
+        Ok(Showable {
+            id: row.get(0)?,
+            title: row.get(1)?,
+            folder: row.get(2)?,
+            updated_at: row.get(3)?,
+            bytes: u64::try_from(row.get::<_, i64>(4)?).unwrap_or_default(),
+        })
+    })?;
+    Ok((rows.collect::<Result<_, _>>()?, usize::try_from(all).unwrap_or_default()))
 }
 
 pub(super) fn set_deleted(

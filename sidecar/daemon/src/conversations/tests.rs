@@ -129,3 +129,80 @@ async fn old_deletions_are_purged() {
     let conversations = reopen(&folder).await;
     assert!(matches!(conversations.restore(home(), id).await, Err(ConversationError::NotFound)));
 }
+
+#[tokio::test]
+async fn conversations_are_moved_all_or_none() {
+    let (_folder, conversations) = fresh().await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(conversations.create(home()).await.expect("made").id);
+    }
+    let before = conversations.list(home(), None).await.expect("list");
+    let moved = conversations.put_into(home(), ids.clone(), Some(" Work\u{202e}\n ".to_owned())).await.expect("moved");
+    assert_eq!(moved.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ids);
+    assert!(moved.iter().all(|one| one.folder.as_deref() == Some("Work")));
+    let after = conversations.list(home(), None).await.expect("list");
+    let times = |list: &[ConversationSummary]| list.iter().map(|one| one.updated_at).collect::<Vec<_>>();
+    assert_eq!(times(&before), times(&after), "a move is no change of a conversation");
+
+    let mut half = ids.clone();
+    half.insert(1, "nowhere".to_owned());
+    let refused = conversations.put_into(home(), half, None).await;
+    assert!(matches!(refused, Err(ConversationError::NotFound)));
+    let kept = conversations.list(home(), None).await.expect("list");
+    assert!(kept.iter().all(|one| one.folder.is_some()), "nothing of a refused move happened: {kept:?}");
+    let elsewhere = conversations.put_into(Scope("99".repeat(32)), ids.clone(), None).await;
+    assert!(matches!(elsewhere, Err(ConversationError::NotFound)));
+    for bad in ["", " \u{200b}", &"x".repeat(81), &"x".repeat(1 << 20)] {
+        let refused = conversations.put_into(home(), ids.clone(), Some(bad.to_owned())).await;
+        assert!(matches!(refused, Err(ConversationError::BadFolder)));
+    }
+    for count in [0, MOVED_MAX + 1] {
+        let refused = conversations.put_into(home(), vec![ids[0].clone(); count], None).await;
+        assert!(matches!(refused, Err(ConversationError::BadCount)));
+    }
+    conversations.put_into(home(), ids, None).await.expect("moved out");
+    assert!(conversations.list(home(), None).await.expect("list").iter().all(|one| one.folder.is_none()));
+}
+
+#[tokio::test]
+async fn what_is_private_deleted_or_of_no_network_is_not_shown() {
+    let (_folder, conversations) = fresh().await;
+    let Scope(network) = home();
+    let shown = conversations.create(home()).await.expect("made").id;
+    ask(&conversations, &shown, "Grüße?", "Ja.").await;
+    let hidden = conversations.create(home()).await.expect("made").id;
+    let gone = conversations.create(home()).await.expect("made").id;
+    conversations.create(Scope(String::new())).await.expect("made");
+    assert!(conversations.set_private(home(), hidden.clone(), true).await.expect("hidden").private);
+    conversations.delete(home(), gone).await.expect("deleted");
+    let (list, all) = conversations.showable(network.clone(), 10).await.expect("listed");
+    assert_eq!(all, 1);
+    assert_eq!((list[0].id.as_str(), list[0].title.as_str(), list[0].bytes), (shown.as_str(), "Grüße?", 11));
+    conversations.set_private(home(), hidden, false).await.expect("let in");
+    let (list, all) = conversations.showable(network, 1).await.expect("listed");
+    assert_eq!((list.len(), all), (1, 2));
+    assert!(conversations.showable("99".repeat(32), 9).await.expect("listed").0.is_empty());
+}
+
+#[tokio::test]
+async fn whoever_shows_conversations_hears_of_changes() {
+    let (_folder, conversations) = fresh().await;
+    let mut changes = conversations.watch();
+    let mut changed = move || {
+        let changed = changes.has_changed().expect("it lives");
+        changes.mark_unchanged();
+        changed
+    };
+    let id = conversations.create(home()).await.expect("made").id;
+    assert!(changed());
+    let draft = conversations.draft(home(), id.clone(), "Hello".to_owned(), None).await.expect("asked");
+    assert!(changed());
+    let write = |complete| conversations.write(draft.message.clone(), "Hi".to_owned(), None, details("stop"), complete);
+    write(false).await.expect("written");
+    assert!(!changed(), "an answer that is being written shows at its end");
+    write(true).await.expect("written");
+    assert!(changed());
+    conversations.list(home(), None).await.expect("list");
+    assert!(!changed());
+}

@@ -58,6 +58,16 @@ const STEPS: &[&str] = &[
     CREATE INDEX activities_by_network ON activities (network, id);
     CREATE INDEX activities_by_time ON activities (at);
 ",
+    // Folders of conversations, and what of them is shown to the network.
+    "
+    ALTER TABLE conversations ADD COLUMN folder TEXT;                       -- NULL: in none
+    ALTER TABLE conversations ADD COLUMN private INTEGER NOT NULL DEFAULT 0; -- 1: never shown
+
+    CREATE TABLE catalogue (
+        network TEXT PRIMARY KEY,           -- hexadecimal id
+        showing INTEGER NOT NULL            -- 1: titles are shown
+    ) STRICT;
+",
 ];
 
 /// Brings the schema up to date, each step in a transaction of its own.
