@@ -1,19 +1,25 @@
 //! What happens in mesh and compute, told onward: as events to those who follow, and as this device's card to the other
 //! members; and, in `activities`, kept for people to read later. `notices` looks out for what an owner should know.
+//! `abilities` and `showing` keep the documents of this device's own: its capabilities and its catalogue.
 
+mod abilities;
 mod activities;
 mod notices;
+mod showing;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use myownmesh_compute::ComputeSnapshot;
 use myownmesh_control::types::{Event, Phase};
-use myownmesh_mesh::{DecisionKind, DeviceId, LinkState, MeshEvent, MeshSnapshot};
+use myownmesh_mesh::{Collection, DecisionKind, DeviceId, LinkState, MeshEvent, MeshSnapshot, NetworkId};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
+use crate::collections;
 use crate::convert;
 use crate::daemon::Daemon;
 use crate::phase::phase;
@@ -29,6 +35,8 @@ pub(crate) fn start(daemon: &Arc<Daemon>, tasks: &TaskTracker) {
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { notices::keep(&daemon).await }));
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { compute_pictures(&daemon).await }));
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { cards(&daemon).await }));
+    tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { abilities::keep(&daemon).await }));
+    tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { showing::keep(&daemon).await }));
 }
 
 async fn until_stop<F: Future<Output = ()>>(daemon: Arc<Daemon>, feed: impl FnOnce(Arc<Daemon>) -> F) {
@@ -81,6 +89,10 @@ async fn mesh_pictures(daemon: &Daemon) {
             daemon.events.push(Event::InvitesChanged);
             daemon.events.push(Event::DecisionsChanged);
             daemon.events.push(Event::ActivityChanged);
+            daemon.events.push(Event::PromptsChanged);
+            daemon.events.push(Event::CapabilitiesChanged);
+            daemon.events.push(Event::CatalogueChanged);
+            daemon.events.push(Event::SyncChanged);
         }
         if now.nearby != before.nearby {
             daemon.events.push(Event::NearbyChanged);
@@ -151,9 +163,36 @@ fn mesh_event(daemon: &Daemon, event: MeshEvent) {
             }
             daemon.events.push(Event::DecisionsChanged);
         }
+        MeshEvent::DocumentsChanged { collections, .. } => documents_changed(daemon, &collections),
+        MeshEvent::SyncChanged => daemon.events.push(Event::SyncChanged),
         // The rest shows in the pictures.
         _ => {}
     }
+}
+
+fn documents_changed(daemon: &Daemon, changed: &BTreeSet<Collection>) {
+    for (collection, event) in [
+        (collections::prompts(), Event::PromptsChanged),
+        (collections::capabilities(), Event::CapabilitiesChanged),
+        (collections::catalogue(), Event::CatalogueChanged),
+    ] {
+        if changed.contains(&collection) {
+            daemon.events.push(event);
+        }
+    }
+}
+
+/// The active network, while this device is a member of it.
+fn joined(mesh: &MeshSnapshot) -> Option<NetworkId> {
+    mesh.active.filter(|_| mesh.member(mesh.device_id).is_some())
+}
+
+/// Completes when this device has joined another network than `before`; with an error when there will be no more news.
+async fn joined_another(
+    mesh: &mut watch::Receiver<Arc<MeshSnapshot>>,
+    before: Option<NetworkId>,
+) -> Result<(), watch::error::RecvError> {
+    mesh.wait_for(|mesh| joined(mesh) != before).await.map(drop)
 }
 
 async fn compute_pictures(daemon: &Daemon) {

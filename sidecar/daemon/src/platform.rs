@@ -25,6 +25,20 @@ pub(crate) fn host_name() -> Option<String> {
     (!short.is_empty() && short != "localhost").then(|| short.to_owned())
 }
 
+/// Whether this device has a microphone; none where the system does not tell.
+pub(crate) fn microphone() -> Option<bool> {
+    #[cfg(target_os = "linux")]
+    return std::fs::read_to_string("/proc/asound/pcm").ok().map(|devices| records_sound(&devices));
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
+/// Whether one of ALSA's devices captures: lines such as `00-00: ALC257 Analog : ALC257 Analog : playback 1 : capture 1`.
+#[cfg(target_os = "linux")]
+fn records_sound(devices: &str) -> bool {
+    devices.lines().any(|line| line.split(':').any(|part| part.trim_start().starts_with("capture ")))
+}
+
 /// Makes a folder and those above it; new ones have mode 0700. One that is there is left as it is.
 pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
@@ -202,4 +216,19 @@ pub(crate) mod keychain {
     }
 
     pub(crate) use stored::{delete, get, set};
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_microphone_is_a_device_that_captures() {
+        let laptop =
+            "00-00: ALC257 Analog : ALC257 Analog : playback 1 : capture 1\n00-03: HDMI 0 : HDMI 0 : playback 1\n";
+        assert!(records_sound(laptop));
+        assert!(records_sound("02-00: USB Audio : USB Audio : capture 1"));
+        assert!(!records_sound("00-03: HDMI 0 : Flag capture 1 : playback 1\n"));
+        assert!(!records_sound(""));
+    }
 }
