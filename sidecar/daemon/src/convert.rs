@@ -2,9 +2,10 @@
 //! a code and a sentence.
 //!
 //! `network` holds what concerns networks and the ways into them, `decision` puts governing decisions into words,
-//! `hardware` is what a device is made of.
+//! `hardware` is what a device is made of, `documents` what devices keep in step.
 
 mod decision;
+mod documents;
 mod hardware;
 mod network;
 
@@ -23,7 +24,8 @@ use crate::route::Offer;
 use crate::store::StoreError;
 
 pub(crate) use decision::{Names, decision};
-pub(crate) use hardware::hardware;
+pub(crate) use documents::*;
+pub(crate) use hardware::{hardware, lasting_hardware};
 pub(crate) use network::*;
 
 /// The code of a mesh error.
@@ -143,7 +145,7 @@ impl IntoControl for ConversationError {
         let code = match &self {
             Self::NotFound | Self::NoMessage => ErrorCode::NotFound,
             Self::Answering => ErrorCode::Conflict,
-            Self::BadTitle => ErrorCode::InvalidArgument,
+            Self::BadTitle | Self::BadFolder | Self::BadCount => ErrorCode::InvalidArgument,
             Self::Store(_) => ErrorCode::HomeUnusable,
         };
         ControlError::new(code, self.to_string())

@@ -13,12 +13,15 @@ use tokio_util::sync::CancellationToken;
 use crate::activity::Activity;
 use crate::api::Api;
 use crate::card::Card;
+use crate::catalogue::Showing;
 use crate::chat::Answers;
 use crate::config::ConfigFile;
 use crate::conversations::{Conversations, Scope};
+use crate::convert::Names;
 use crate::engines::SavedEngines;
 use crate::events::Events;
 use crate::lending::Lending;
+use crate::prompts::Prompts;
 use crate::streams::Streams;
 use crate::{convert, devices, platform};
 
@@ -34,6 +37,10 @@ pub(crate) struct Daemon {
     pub(crate) lending: Lending,
     /// Conversations kept here.
     pub(crate) conversations: Conversations,
+    /// Texts that the devices of a network share.
+    pub(crate) prompts: Prompts,
+    /// Whether titles of conversations are shown.
+    pub(crate) showing: Showing,
     /// Answers being given.
     pub(crate) answers: Answers,
     /// What happened, kept.
@@ -113,6 +120,20 @@ impl Daemon {
         let own = std::iter::once((mesh.device_id, mesh.device_name.as_str()));
         let others = mesh.members.iter().filter(|member| !member.this_device);
         Ok(devices::find(own.chain(others.map(|member| (member.device_id, member.name.as_str()))), text)?)
+    }
+
+    /// What devices are called; those in `of` also when they are no members any more.
+    pub(crate) async fn names(&self, of: impl IntoIterator<Item = myownmesh_mesh::DeviceId>) -> Names {
+        let mesh = self.picture();
+        let mut names = Names::of(&mesh);
+        let gone = of.into_iter().any(|device| mesh.member(device).is_none());
+        if let (true, Some(network)) = (gone, mesh.active) {
+            match self.mesh.decisions(network).await {
+                Ok(decisions) => names.learn(&decisions),
+                Err(error) => tracing::debug!(%error, "former members are called by their short ids"),
+            }
+        }
+        names
     }
 
     /// One member as the contract shows it.

@@ -7,13 +7,17 @@
 //!
 //! - The home: `home`, `config`, `identity`, `secrets`, `store`, `log`, `files`
 //! - What it does: `api` and `route` (who answers what), `chat`, `conversations`, `lending`, `card`, `doctor`
+//! - What it keeps in step with the others: `prompts`, `capabilities`, `catalogue`, in the `collections` of the mesh
 //! - What it tells: `control` (the contract), `events`, `feeds`, `phase`, on `ring` and `streams`
 
 mod activity;
 mod api;
 mod builtin;
+mod capabilities;
 mod card;
+mod catalogue;
 mod chat;
+mod collections;
 mod config;
 mod control;
 mod conversations;
@@ -32,6 +36,7 @@ mod log;
 pub mod options;
 mod phase;
 mod platform;
+mod prompts;
 mod ring;
 mod route;
 mod secrets;

@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::activity::Activity;
 use crate::api::{self, Api};
+use crate::catalogue::Showing;
 use crate::chat::Answers;
 use crate::config::{Config, ConfigFile};
 use crate::control::Control;
@@ -35,6 +36,7 @@ use crate::identity::{self, SecretsPolicy};
 use crate::lending::Lending;
 use crate::options::DEFAULT_API_PORT;
 pub use crate::options::{Ready, RelayChoice, ServeOptions};
+use crate::prompts::Prompts;
 use crate::store::{self, Store};
 use crate::streams::Streams;
 use crate::text::{quotable, sentence};
@@ -175,6 +177,7 @@ impl Running {
         warnings.extend(told);
         let lending = Lending::start(store.clone()).await.or_control()?;
         let conversations = Conversations::start(store.clone()).await.or_control()?;
+        let showing = Showing::start(store.clone()).await.or_control()?;
 
         let builtin = options.builtin_engine.then(|| builtin::config(home.path(), |name| std::env::var_os(name)));
         let engine_specs = engine_specs(saved, &options.engines)?;
@@ -210,6 +213,8 @@ impl Running {
             notices: watch::Sender::new(Vec::new()),
             joins: Streams::start(KEPT_STEPS, stop.clone()),
             config: config_file,
+            prompts: Prompts::new(mesh.clone()),
+            showing,
             mesh,
             compute,
             api,

@@ -6,14 +6,18 @@ pub(crate) mod bridge;
 mod compute;
 mod conversations;
 mod devices;
+mod documents;
 mod follow;
 mod governance;
 mod hardware;
 pub(crate) mod invites;
 mod nearby;
 mod networks;
+mod permissions;
+mod prompts;
 pub(crate) mod socket;
 mod status;
+mod sync;
 
 use std::sync::Arc;
 
@@ -242,6 +246,18 @@ impl ControlApiServer for Control {
 
     async fn hardware(&self) -> Result<Hardware, ControlError> {
         hardware::read(&self.daemon).await
+    }
+
+    async fn conversation_move(
+        &self,
+        ids: Vec<String>,
+        folder: Option<String>,
+    ) -> Result<Vec<ConversationSummary>, ControlError> {
+        conversations::put_into(&self.daemon, ids, folder).await
+    }
+
+    async fn conversation_private(&self, id: String, private: bool) -> Result<ConversationSummary, ControlError> {
+        conversations::set_private(&self.daemon, id, private).await
     }
 
     async fn doctor(&self, device: Option<String>) -> Result<DoctorReport, ControlError> {

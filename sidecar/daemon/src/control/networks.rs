@@ -86,6 +86,7 @@ pub(super) async fn forget(daemon: &Daemon, network: &str) -> Result<(), Control
     let id = find(&daemon.picture(), network)?.id;
     daemon.mesh.forget_network(id).await.or_control()?;
     daemon.conversations.forget_network(id.to_string()).await.or_control()?;
+    daemon.showing.forget(id).await.or_control()?;
     daemon.activity.forget_network(id).await.or_control()?;
     daemon.events.push(Event::ConversationsChanged);
     Ok(())

@@ -13,7 +13,8 @@ use jsonrpsee::server::{
     serve_with_graceful_shutdown, stop_channel,
 };
 use myownmesh_control::MAX_MESSAGE_BYTES;
-use myownmesh_control::api::ControlApiServer as _;
+use myownmesh_control::api::ControlApiServer;
+use myownmesh_control::api::documents::DocumentsApiServer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::task::TaskTracker;
 use tower::layer::util::Identity;
@@ -55,8 +56,11 @@ impl Rpc {
             .build();
         let (stop, handle) = stop_channel();
         let connections = TaskTracker::new();
+        let mut methods: Methods = ControlApiServer::into_rpc(control.clone()).into();
+        // The names are fixed when this is compiled, and every test that starts a daemon passes here.
+        methods.merge(DocumentsApiServer::into_rpc(control)).expect("no two requests have one name");
         let rpc = Self {
-            methods: control.into_rpc().into(),
+            methods,
             builder: Server::builder().set_config(config).to_service_builder(),
             stop,
             connections: connections.clone(),
