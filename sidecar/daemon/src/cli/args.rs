@@ -4,16 +4,18 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use myownmesh::serve::RelayChoice;
 use myownmesh_control::types::{Accepting, EngineKind, Role};
 use serde::de::DeserializeOwned;
 
 use super::units::parse_duration;
 
+mod documents;
 mod look;
 mod network;
 
+pub(crate) use self::documents::{CatalogueArgs, PromptAction, PromptSetArgs, SyncAction};
 pub(crate) use self::look::{ActivityArgs, DoctorArgs};
 pub(crate) use self::network::NetworkAction;
 
@@ -106,9 +108,20 @@ pub(crate) enum Command {
                             git diff | myownmesh chat - --system \"Review this change.\""
     )]
     Chat(ChatArgs),
-    /// List, make, show, rename, delete or restore conversations of the active network.
+    /// List, make, show, rename, move, hide, delete or restore conversations of the active network.
     #[command(subcommand)]
     Conversation(ConversationAction),
+    /// List, show, change, order, import or export the prompts that the devices of the network share.
+    #[command(subcommand)]
+    Prompt(PromptAction),
+    /// Show or set whether documents keep in step with the other devices, and how far each is.
+    #[command(subcommand)]
+    Sync(SyncAction),
+    /// Show what devices show of their conversations, or set whether this one does.
+    #[command(after_help = "Examples:\n  myownmesh catalogue\n  myownmesh catalogue on")]
+    Catalogue(CatalogueArgs),
+    /// List what devices say they can do: engines, models, hardware, version.
+    Capabilities,
     /// Print everything that happens, as it happens.
     Events,
     /// Check step by step what works and what does not, with cause and fix.
@@ -349,6 +362,29 @@ pub(crate) enum ConversationAction {
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         title: String,
     },
+    /// Put conversations into a folder, or out of all folders; all that are named, or none.
+    #[command(after_help = "Examples:\n  myownmesh conversation move ID1 ID2 --folder Work\n  \
+                            myownmesh conversation move ID1 --no-folder")]
+    Move {
+        /// Their ids, or unique prefixes of them.
+        #[arg(required = true, value_parser = NonEmptyStringValueParser::new())]
+        ids: Vec<String>,
+        /// The folder.
+        #[arg(long, value_name = "NAME", required_unless_present = "no_folder", conflicts_with = "no_folder")]
+        folder: Option<String>,
+        /// Out of all folders.
+        #[arg(long)]
+        no_folder: bool,
+    },
+    /// Keep a conversation out of the catalogue of this device, or let it in again.
+    Private {
+        /// Its id, or a unique prefix of it.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        id: String,
+        /// Whether it is kept out.
+        #[arg(value_name = "on|off", action = ArgAction::Set, value_parser = network::switch())]
+        on: bool,
+    },
     /// Delete a conversation; `restore` brings it back within 30 days.
     Delete {
         /// Its id, or a unique prefix of it.
@@ -429,6 +465,15 @@ mod tests {
                      engine add http://x --kind llama-server --key-stdin\nengine remove e\nengine test e\nmodels\n\
                      chat hi --via local --model m --system s --max-tokens 5 --temperature 0.5 --conversation c\n\
                      events\ndoctor\ndoctor D --masked\nstop\nconversation list\nconversation show c\n\
+                     conversation move a b --folder Work\nconversation move a --no-folder\n\
+                     conversation private a on\nconversation private a off\n\
+                     prompt list\nprompt list text\nprompt show a\nprompt set a --label L --body TEXT\n\
+                     prompt set --label L --body - --user-text U --variable n --variable m=d --tool shell\n\
+                     prompt set a --body -x --no-tools\nprompt duplicate a\nprompt move a\n\
+                     prompt move a --before b\nprompt delete a\nprompt history a\nprompt restore a\n\
+                     prompt restore a 1f\nprompt import f\nprompt import - --format markdown\nprompt export\n\
+                     prompt export a b --format json --output f\nsync status\nsync on\nsync off\ncatalogue\n\
+                     catalogue on\ncapabilities\n\
                      network settings\nnetwork settings Home --relay https://a --relay https://b --lookup off\n\
                      network settings --no-relays --mdns off --announce on --air-gapped off\n\
                      network kind closed\nnetwork kind open Home\nnetwork decisions\nnetwork decisions Home\n\
@@ -455,7 +500,17 @@ mod tests {
             "chat hi --temperature 3",
             "chat hi --temperature NaN",
             "chat hi --max-tokens 0",
-            "prompt list",
+            "prompt",
+            "prompt set a --variable =x",
+            "prompt set a --tool x --no-tools",
+            "prompt import f --format yaml",
+            "conversation move --folder Work",
+            "conversation move a",
+            "conversation move a --folder Work --no-folder",
+            "conversation private a maybe",
+            "sync",
+            "sync maybe",
+            "catalogue maybe",
             "join myownllm://join/x --nearby D",
             "network settings --relay https://a --no-relays",
             "network settings --mdns maybe",

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use myownmesh_control::api::ControlApiClient;
-use myownmesh_control::types::{DeviceState, Event, EventItem};
+use myownmesh_control::types::{DeviceState, Event, EventItem, Rule};
 
 use super::Context;
 use super::output::{Failure, INTERRUPTED, printable};
@@ -63,6 +63,22 @@ fn sentence(event: &Event) -> String {
         Event::RelaysChanged => "Relays changed.".to_owned(),
         Event::DecisionsChanged => "Decisions changed.".to_owned(),
         Event::ActivityChanged => "Something was added to the activities.".to_owned(),
+        Event::PromptsChanged => "Prompts changed.".to_owned(),
+        Event::PermissionsChanged => "Permissions changed.".to_owned(),
+        Event::Proposal { proposal } => {
+            let rule = match proposal.rule {
+                Rule::Deny => "deny",
+                Rule::Ask => "ask for",
+                Rule::Allow => "allow",
+            };
+            format!(
+                "{} proposes to {rule} {}. `myownmesh permission proposals` shows it.",
+                proposal.device_name, proposal.tool
+            )
+        }
+        Event::CapabilitiesChanged => "What devices can do changed.".to_owned(),
+        Event::CatalogueChanged => "What devices show of their conversations changed.".to_owned(),
+        Event::SyncChanged => "How far devices are changed.".to_owned(),
         Event::Stopping => "The daemon is ending.".to_owned(),
     };
     printable(&text).replace('\n', " ")

@@ -20,10 +20,12 @@ mod model;
 mod nearby;
 mod network;
 mod output;
+mod prompt;
 mod serve;
 mod signals;
 mod status;
 mod stream;
+mod sync;
 mod units;
 
 use std::process::ExitCode;
@@ -106,6 +108,10 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Models => model::list(context).await,
         Command::Chat(args) => chat::run(args, context).await,
         Command::Conversation(action) => conversation::run(action, context).await,
+        Command::Prompt(action) => prompt::run(action, context).await,
+        Command::Sync(action) => sync::run(action, context).await,
+        Command::Catalogue(args) => sync::catalogue(args, context).await,
+        Command::Capabilities => sync::capabilities(context).await,
         Command::Events => events::run(context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
     }

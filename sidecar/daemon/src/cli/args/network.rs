@@ -118,7 +118,8 @@ impl SettingsFlags {
     }
 }
 
-fn switch() -> impl TypedValueParser<Value = bool> {
+/// A parser for `on` and `off`.
+pub(super) fn switch() -> impl TypedValueParser<Value = bool> {
     PossibleValuesParser::new(["on", "off"]).map(|word| word == "on")
 }
 
