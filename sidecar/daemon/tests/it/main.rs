@@ -16,15 +16,20 @@
 //! * `command`: exit codes and forms of output of the command line
 //! * `hello`: the first question after the first start
 //! * `conversations`: what is kept, and for how long
+//! * `prompts`: made, ordered, deleted, brought back; files of them; whatever is in them stays text
+//! * `gossip`: documents of up to five daemons that keep in step; the switch; removals; crashes
+//! * `catalogue`: what devices show each other of their conversations, and what they can do
 //!
 //! The processes are looked up in `/proc`, so this binary is for Linux.
 #![cfg(target_os = "linux")]
 
 mod api;
+mod catalogue;
 mod command;
 mod conversations;
 mod damage;
 mod engines;
+mod gossip;
 mod hardware;
 mod harness;
 mod hello;
@@ -33,6 +38,7 @@ mod join;
 mod life;
 mod members;
 mod origins;
+mod prompts;
 mod remote;
 mod secrets;
 mod switching;

@@ -6,6 +6,7 @@ mod daemon;
 mod engine;
 mod place;
 pub(crate) mod process;
+pub(crate) mod shared;
 pub(crate) mod story;
 pub(crate) mod stranger;
 mod web;
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) use self::cli::{Running, cli, cli_json, cli_with_input, ok, refused};
-pub(crate) use self::daemon::{Daemon, follow};
+pub(crate) use self::daemon::{Daemon, Watch, follow};
 pub(crate) use self::engine::{Engine, Mock};
 pub(crate) use self::place::Place;
 pub(crate) use self::web::{Stream, api_error, raw, web};
