@@ -28,7 +28,12 @@ const sent = (method: string): unknown => daemon.calls.findLast((call) => call.m
 
 describe("variables", () => {
   test("are found once each, in their order; braces around anything else are text", () => {
-    expect(variablesIn("{{b}} {{a}} {{b}} { {c} } {{}} {{d e}}", "{{f_1}}")).toEqual(["b", "a", "f_1"]);
+    expect(variablesIn("{{b}} {{a}} {{b}} { {c} } {{}} {{d e}}", "{{f_1}} {{{g}}} {{ü}}")).toEqual([
+      "b",
+      "a",
+      "f_1",
+      "g",
+    ]);
   });
 
   test("are filled in once: a value that looks like a variable stays text", () => {
@@ -210,7 +215,7 @@ describe("files", () => {
     await files.import(file("photo.md", new Uint8Array([0xff, 0xd8, 0xff])));
     expect(files.task.error?.message).toContain("photo.md is not a text file");
     const large = file("all.json", "x");
-    Object.defineProperty(large, "size", { value: 20 * 1024 * 1024 + 1 });
+    Object.defineProperty(large, "size", { value: 20_000_001 });
     await files.import(large);
     expect(files.task.error?.message).toContain("larger than 20 MB");
     expect(daemon.calls.length).toBe(before);
