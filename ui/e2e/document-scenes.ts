@@ -119,7 +119,7 @@ export const DOCUMENT_SCENES: Record<string, Scene> = {
   "permissions, limits": {
     fake: "home",
     hash: "#/settings/permissions",
-    act: button("Limits for: Read files"),
+    act: button(/^Read files: Only in/),
   },
   "permissions, adding a tool": {
     fake: "home",

@@ -167,6 +167,35 @@ test("the composer grows to eight lines and no further", async () => {
   await page.context().close();
 });
 
+test("a prompt is dragged to another place, and Escape leaves it where it was", async () => {
+  const page = await open({ fake: "home", hash: "#/settings/prompts" });
+  const labels = (): Promise<string[]> =>
+    page.getByTestId("prompt").locator("a > span > span:first-child").allTextContents();
+  const drag = async (drop: () => Promise<void>): Promise<void> => {
+    const handle = await page.getByTitle("Drag to put it elsewhere").first().boundingBox();
+    const target = await page.getByTestId("prompt").nth(2).boundingBox();
+    if (!handle || !target) throw new Error("the list is drawn");
+    await page.mouse.move(handle.x + 8, handle.y + 8);
+    await page.mouse.down();
+    await page.mouse.move(handle.x + 8, target.y + target.height - 4, { steps: 5 });
+    await drop();
+    await page.mouse.up();
+  };
+  await drag(() => page.keyboard.press("Escape"));
+  expect((await labels())[0]).toBe("Letter to an office");
+  await drag(() => Promise.resolve());
+  await expect
+    .poll(labels)
+    .toEqual([
+      "Careful code review",
+      "Kitchen planner",
+      "Letter to an office",
+      "Minutes from notes",
+      "Translate",
+    ]);
+  await page.context().close();
+});
+
 test("without motion nothing spins", async () => {
   const page = await open({ fake: "starting" });
   const duration = await page

@@ -1,7 +1,7 @@
 import type { Prompt, PromptDraft, PromptVariable } from "../ipc/bindings";
 import { variablesIn } from "./variables";
 
-/** Most bytes that a prompt may have; the daemon refuses more. */
+/** Most bytes of what the model is told; the daemon refuses more. */
 export const MOST_BYTES = 64 * 1024;
 
 interface Given {
@@ -66,7 +66,7 @@ export class PromptEdit {
   }
 
   get bytes(): number {
-    return new TextEncoder().encode(this.body + this.userText).length;
+    return new TextEncoder().encode(this.body).length;
   }
 
   get complete(): boolean {

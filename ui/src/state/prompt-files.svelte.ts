@@ -6,7 +6,7 @@ import type { Prompts } from "./prompts.svelte";
 import { Task } from "./task.svelte";
 
 /** Larger files are refused here: one request to the daemon could not carry them. */
-const MOST_BYTES = 20 * 1024 * 1024;
+const MOST_BYTES = 20_000_000;
 
 /** How a file's name or its first character says that it is written. */
 export function formatOf(name: string, text: string): PromptFormat {

@@ -115,7 +115,8 @@ export class Prompts {
   async restore(id: string, version: string | null = null): Promise<void> {
     await ok(this.#backend.commands.promptRestore(id, version));
     this.settle(id);
-    this.drop(id);
+    // A version that somebody chose takes the place of what was being written; an undo does not.
+    if (version !== null) this.drop(id);
     await this.list.refresh();
     this.#again();
   }

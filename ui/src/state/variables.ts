@@ -11,7 +11,9 @@ export interface UsedPrompt {
 
 /** Names between double braces, in the order in which they first stand there. */
 export function variablesIn(...texts: string[]): string[] {
-  const names = texts.flatMap((text) => [...text.matchAll(/\{\{(\w+)\}\}/g)].map((found) => found[1] ?? ""));
+  const names = texts.flatMap((text) =>
+    [...text.matchAll(/\{\{(\w{1,64})\}\}/g)].map((found) => found[1] ?? ""),
+  );
   return [...new Set(names)];
 }
 

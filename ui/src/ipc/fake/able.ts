@@ -72,7 +72,7 @@ export function capabilities(device: DeviceSummary, models: Model[], now: number
     microphone: device.name === "Attic server" ? false : old ? null : true,
     accepting: device.accepting,
     difference: old
-      ? "Phone has version 0.0.9, which is older than 0.1.0 here: it shows no prompts and keeps no permissions in step."
+      ? "Phone has version 0.0.9, which is older than 0.1.0 here: it knows no prompts and no permissions."
       : null,
   };
 }
@@ -108,19 +108,20 @@ export function shownBy(devices: DeviceSummary[], now: number): ShownConversatio
   ];
 }
 
-/** How far a member is: the server lags behind, the phone was not met for hours. */
+/** How far a member is: the server lags behind, the phone is too old. */
 export function syncOf(device: DeviceSummary, gossip: boolean): DeviceSync {
   const of = { device_id: device.device_id, device_name: device.name, online: device.state === "online" };
   if (!gossip) return { ...of, state: "off", behind: 0, reason: "Switched off on this device." };
   if (device.name === "Attic server")
     return { ...of, state: "behind", behind: 3, reason: "It has not got 3 records of this device yet." };
-  if (!of.online)
+  if (device.name === "Phone")
     return {
       ...of,
-      state: "unknown",
+      state: "unsupported",
       behind: 0,
-      reason: "Not met since this device joined. Compared when it is back.",
+      reason: "Its version 0.0.9 knows no documents. Update the app there.",
     };
+  if (!of.online) return { ...of, state: "unknown", behind: 0, reason: "Not met since this device joined." };
   return {
     ...of,
     state: "equal",

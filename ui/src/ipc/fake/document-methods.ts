@@ -16,7 +16,6 @@ import { PROMPT_METHODS } from "./prompt-methods";
 import { NOW } from "./world";
 
 const ALL: MemberScope[] = ["chat", "files", "transcribe", "conversations", "models"];
-const MIB = 1024 ** 2;
 
 const named = (daemon: FakeDaemon, key: unknown): { device_id: string; device_name: string } => {
   const { device_id, name } = found(
@@ -66,8 +65,8 @@ function sync(daemon: FakeDaemon): SyncStatus {
     network_id: status.network_id ?? "",
     auto_gossip: gossip,
     records: 1_204 + prompts.length + permissions.length,
-    bytes: 1.9 * MIB,
-    limit_bytes: 20 * MIB,
+    bytes: 1_912_000,
+    limit_bytes: 20_000_000,
     devices: status.peers.map((device) => syncOf(device, gossip)),
   };
 }

@@ -100,7 +100,7 @@ export function prompts(now: number): Prompt[] {
       suggested_tools: ["read_file", "shell"],
       updated_at: now - DAY - 3 * HOUR,
     }),
-    prompt("kitchen", "Kitchen planner", KITCHEN, { order: 3, updated_at: now - 9 * DAY, ...by("f") }),
+    prompt("kitchen", "Kitchen planner", KITCHEN, { order: 3, updated_at: now - 9 * DAY, ...by("e") }),
     prompt(
       "minutes",
       "Minutes from notes",
@@ -146,7 +146,7 @@ function histories(all: Prompt[], now: number): Record<string, PromptVersion[]> 
   const past = { current: false };
   known[letter.id] = [
     version(letter),
-    version(letter, { ...past, at: now - 2 * HOUR - 40_000, body: LETTER_LOST, ...by("f") }),
+    version(letter, { ...past, at: now - 2 * HOUR - 40_000, body: LETTER_LOST, ...by("a") }),
     version(letter, { ...past, at: now - 26 * HOUR, body: LETTER_BEFORE, ...by("a") }),
     version(letter, { ...past, at: now - 3 * DAY, deleted: true, label: "", body: "", ...by("e") }),
     version(letter, {
@@ -196,9 +196,9 @@ function permissions(now: number): Permission[] {
     permission(
       "fetch_url",
       "deny",
-      "Deny, because Attic server set it 20 minutes ago, and stricter rules apply at once.",
+      "Deny, because Desk set it 20 minutes ago, and stricter rules apply at once.",
       {
-        ...set("e", now - 20 * MINUTE),
+        ...set("d", now - 20 * MINUTE),
       },
     ),
     permission(

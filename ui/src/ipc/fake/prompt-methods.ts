@@ -26,6 +26,9 @@ function keep(daemon: FakeDaemon, key: string, present: PromptVersion): void {
   daemon.emit({ event: "prompts_changed" });
 }
 
+/** What a deleted prompt had beside its text, so that a restore gives it back. */
+const deleted = new WeakMap<FakeDaemon, Map<string, Prompt>>();
+
 const last = (daemon: FakeDaemon): number => daemon.world.documents.prompts.at(-1)?.order ?? 0;
 
 /** An order between two neighbours. */
@@ -104,6 +107,8 @@ export const PROMPT_METHODS: Record<string, Method> = {
   prompt_delete(daemon, { id: key }) {
     const gone = find(daemon, key);
     daemon.world.documents.prompts = daemon.world.documents.prompts.filter((one) => one !== gone);
+    const bin = deleted.get(daemon) ?? new Map<string, Prompt>();
+    deleted.set(daemon, bin.set(gone.id, gone));
     const now = { ...gone, updated_at: Date.now(), ...by("a") };
     keep(daemon, gone.id, version(now, { deleted: true, label: "", body: "" }));
     return null;
@@ -115,7 +120,11 @@ export const PROMPT_METHODS: Record<string, Method> = {
       all.find((one) => (wanted === null ? !one.deleted : one.version === wanted)),
       "version",
     );
-    return set(daemon, { id: key as string, label: back.label, body: back.body });
+    const known = daemon.world.documents.prompts.find((one) => one.id === key);
+    const before = known ?? deleted.get(daemon)?.get(key as string);
+    if (!before) return set(daemon, { id: key as string, label: back.label, body: back.body });
+    const { label, body } = back;
+    return write(daemon, { ...before, label, body, updated_at: Date.now(), ...by("a") });
   },
   prompt_import: (daemon, { text, format }) => take(daemon, text as string, format as PromptFormat),
   prompt_export(daemon, { ids, format }) {

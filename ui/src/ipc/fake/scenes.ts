@@ -60,7 +60,7 @@ function proposed(): World {
     rule: "ask",
     limits: {},
     now: "deny",
-    ...by("f"),
+    ...by("e"),
     at: NOW - 90 * 60_000,
   });
   return { ...world, documents: { ...world.documents, proposals: [proposal(), server] } };

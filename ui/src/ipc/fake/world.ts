@@ -121,6 +121,7 @@ export function home(): World {
   });
   const phone = device("Phone", "f", {
     os: "iOS",
+    version: "0.0.9",
     state: "away",
     path: null,
     rtt_ms: null,
