@@ -22,6 +22,7 @@ use crate::engines::SavedEngines;
 use crate::events::Events;
 use crate::lending::Lending;
 use crate::prompts::Prompts;
+use crate::scopes::Scopes;
 use crate::streams::Streams;
 use crate::{convert, devices, platform};
 
@@ -35,6 +36,8 @@ pub(crate) struct Daemon {
     pub(crate) api: Api,
     /// What this device does for others.
     pub(crate) lending: Lending,
+    /// What each member may do here.
+    pub(crate) scopes: Scopes,
     /// Conversations kept here.
     pub(crate) conversations: Conversations,
     /// Texts that the devices of a network share.

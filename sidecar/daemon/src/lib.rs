@@ -8,6 +8,7 @@
 //! - The home: `home`, `config`, `identity`, `secrets`, `store`, `log`, `files`
 //! - What it does: `api` and `route` (who answers what), `chat`, `conversations`, `lending`, `card`, `doctor`
 //! - What it keeps in step with the others: `prompts`, `capabilities`, `catalogue`, in the `collections` of the mesh
+//! - What may be done here: `scopes` (by members)
 //! - What it tells: `control` (the contract), `events`, `feeds`, `phase`, on `ring` and `streams`
 
 mod activity;
@@ -39,6 +40,7 @@ mod platform;
 mod prompts;
 mod ring;
 mod route;
+mod scopes;
 mod secrets;
 pub mod serve;
 mod sse;

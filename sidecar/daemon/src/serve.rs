@@ -37,6 +37,7 @@ use crate::lending::Lending;
 use crate::options::DEFAULT_API_PORT;
 pub use crate::options::{Ready, RelayChoice, ServeOptions};
 use crate::prompts::Prompts;
+use crate::scopes::Scopes;
 use crate::store::{self, Store};
 use crate::streams::Streams;
 use crate::text::{quotable, sentence};
@@ -176,6 +177,7 @@ impl Running {
         let (saved, told) = engines.load().await.or_control()?;
         warnings.extend(told);
         let lending = Lending::start(store.clone()).await.or_control()?;
+        let scopes = Scopes::start(store.clone()).await.or_control()?;
         let conversations = Conversations::start(store.clone()).await.or_control()?;
         let showing = Showing::start(store.clone()).await.or_control()?;
 
@@ -185,7 +187,7 @@ impl Running {
         let compute = Compute::start(compute).await.or_control()?;
         let events = Events::new();
         let activity = Activity::start(store.clone(), events.clone(), stop.clone()).await.or_control()?;
-        let api = Api::new(compute.clone(), lending.clone(), activity.clone());
+        let api = Api::new(compute.clone(), lending.clone(), scopes.clone(), activity.clone());
         let mesh = Mesh::start(MeshConfig {
             secret: identity.secret,
             device_name: settings.device_name,
@@ -219,6 +221,7 @@ impl Running {
             compute,
             api,
             lending,
+            scopes,
             conversations,
             engines,
             events,

@@ -10,6 +10,7 @@ use myownmesh_control::error::ErrorCode;
 use myownmesh_mesh::{DeviceId, Incoming, Mesh, MeshError};
 
 use super::body::Question;
+use super::leave::Leave;
 use super::relay::{self, Held};
 use super::switched::Bond;
 use super::tally::{Direction, Tally};
@@ -34,7 +35,7 @@ impl Api {
             attempt(route);
             let body = question.body_for(&route.model);
             let asked = if route.this_device {
-                self.ask_here(path, &route.model, body, Held::default()).await
+                self.ask_here(path, &route.model, body, None, Held::default()).await
             } else {
                 self.ask_there(route, path, body).await
             };
@@ -49,16 +50,29 @@ impl Api {
         Err(refused)
     }
 
-    /// Asks an engine of this device.
+    /// Asks an engine of this device. The answer to a member lasts as long as its leave.
     pub(super) async fn ask_here(
         &self,
         path: OpenAiPath,
         model: &str,
         body: Bytes,
+        leave: Option<Leave>,
         held: Held,
     ) -> Result<Response<Body>, ApiError> {
-        let answer = self.compute.forward(path, model, body).await?;
+        let asked = self.compute.forward(path, model, body);
+        let answer = match &leave {
+            None => asked.await?,
+            Some(leave) => tokio::select! {
+                biased;
+                error = leave.ended() => return Err(error),
+                answer = asked => answer?,
+            },
+        };
         let pieces = answer.body.map_err(ApiError::from).boxed();
+        let pieces = match leave {
+            None => pieces,
+            Some(leave) => leave.hold(pieces),
+        };
         relay::answer(answer.status, &answer.headers, pieces, held).await
     }
 
@@ -76,8 +90,8 @@ impl Api {
         };
         let pieces = bond.hold(body.into_data_stream().boxed());
         let held = Held { permit: None, tally: Some(tally) };
-        if parts.status == StatusCode::SERVICE_UNAVAILABLE {
-            // It may be busy: another device can be asked, so its words are read here.
+        if matches!(parts.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::FORBIDDEN) {
+            // It may be busy, or does not serve this device: another one can be asked, so its words are read here.
             let answer = relay::answer(parts.status, &parts.headers, pieces, held).await?;
             let body = axum::body::to_bytes(answer.into_body(), 64 * 1024).await.unwrap_or_default();
             return Err(ApiError::from_answer(parts.status, &body));

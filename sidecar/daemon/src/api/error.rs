@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::lending::Refusal;
 use crate::route::RouteError;
+use crate::scopes::ScopeRefusal;
 
 /// An error of the API.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,7 +96,14 @@ impl ApiError {
 
     /// Whether another device may still succeed.
     pub(crate) fn worth_another(&self) -> bool {
-        matches!(self.code, ErrorCode::Busy | ErrorCode::Unreachable | ErrorCode::NotMember | ErrorCode::TimedOut)
+        matches!(
+            self.code,
+            ErrorCode::Busy
+                | ErrorCode::Unreachable
+                | ErrorCode::NotMember
+                | ErrorCode::NotAllowed
+                | ErrorCode::TimedOut
+        )
     }
 
     /// The JSON body.
@@ -153,6 +161,12 @@ impl From<Refusal> for ApiError {
     }
 }
 
+impl From<ScopeRefusal> for ApiError {
+    fn from(refusal: ScopeRefusal) -> Self {
+        Self::new(ErrorCode::NotAllowed, refusal.to_string())
+    }
+}
+
 impl From<ComputeError> for ApiError {
     fn from(error: ComputeError) -> Self {
         let made = Self::new(crate::convert::compute_code(error.kind()), error.to_string());
@@ -176,6 +190,8 @@ impl From<MeshError> for ApiError {
 
 #[cfg(test)]
 mod tests {
+    use myownmesh_control::types::MemberScope;
+
     use super::*;
 
     #[test]
@@ -185,6 +201,10 @@ mod tests {
         let read = ApiError::from_answer(StatusCode::SERVICE_UNAVAILABLE, body.as_bytes());
         assert_eq!(read, busy);
         assert!(read.worth_another());
+        let refused = ApiError::from(ScopeRefusal { host: "Desk".to_owned(), scope: MemberScope::Chat });
+        let read = ApiError::from_answer(StatusCode::FORBIDDEN, refused.to_json().to_string().as_bytes());
+        assert_eq!(read, refused);
+        assert!(read.worth_another(), "another device may let it ask");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod body;
 mod dispatch;
 mod error;
 mod guard;
+mod leave;
 mod listener;
 mod models;
 mod offers;
@@ -36,6 +37,7 @@ pub(crate) use offers::offers;
 use crate::activity::Activity;
 use crate::lending::Lending;
 use crate::route::{Offer, Route, RouteError};
+use crate::scopes::Scopes;
 
 /// How long a request waits for a device that is just being reached.
 const ARRIVAL: Duration = Duration::from_secs(3);
@@ -66,6 +68,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 pub(crate) struct Api {
     compute: Compute,
     lending: Lending,
+    scopes: Scopes,
     activity: Activity,
     /// Set once the mesh runs; it needs the router to start.
     mesh: Arc<OnceLock<Mesh>>,
@@ -73,8 +76,8 @@ pub(crate) struct Api {
 
 impl Api {
     /// An API without peers yet.
-    pub(crate) fn new(compute: Compute, lending: Lending, activity: Activity) -> Self {
-        Self { compute, lending, activity, mesh: Arc::default() }
+    pub(crate) fn new(compute: Compute, lending: Lending, scopes: Scopes, activity: Activity) -> Self {
+        Self { compute, lending, scopes, activity, mesh: Arc::default() }
     }
 
     /// Gives it the mesh, once.

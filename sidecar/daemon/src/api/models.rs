@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use myownmesh_control::types::MemberScope;
 use serde::Serialize;
 
 use super::{Api, ApiError, Caller};
@@ -27,8 +28,9 @@ pub(super) struct ModelEntry {
 }
 
 /// All models.
-pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Json<ModelList> {
-    Json(ModelList { object: "list", data: entries(&api.offers(), &caller) })
+pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<ModelList>, ApiError> {
+    may_see(&api, &caller)?;
+    Ok(Json(ModelList { object: "list", data: entries(&api.offers(), &caller) }))
 }
 
 /// One model.
@@ -37,12 +39,20 @@ pub(super) async fn show(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<ModelEntry>, ApiError> {
+    may_see(&api, &caller)?;
     let entries = entries(&api.offers(), &caller);
     if let Some(entry) = entries.iter().find(|entry| entry.id == id) {
         return Ok(Json(entry.clone()));
     }
     let known = entries.into_iter().map(|entry| entry.id).collect();
     Err(RouteError::UnknownModel { model: crate::text::quotable(&id), known }.into())
+}
+
+fn may_see(api: &Api, caller: &Caller) -> Result<(), ApiError> {
+    match caller {
+        Caller::Local => Ok(()),
+        Caller::Member(asker) => api.leave(asker, MemberScope::Models).map(drop),
+    }
 }
 
 fn entries(offers: &[Offer], caller: &Caller) -> Vec<ModelEntry> {

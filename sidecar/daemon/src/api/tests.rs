@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use http::{Method, Request, StatusCode};
 use myownmesh_compute::{ComputeConfig, EngineSpec, EngineUrl};
-use myownmesh_control::types::Accepting;
+use myownmesh_control::types::{Accepting, MemberScope};
 use myownmesh_mesh::{DeviceId, DeviceName, NetworkId, Role};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -82,7 +82,8 @@ impl Bench {
         tokio::time::timeout(Duration::from_secs(10), ready).await.expect("in time").expect("a model");
         let (events, stop) = (crate::events::Events::new(), tokio_util::sync::CancellationToken::new());
         let activity = crate::activity::Activity::start(store.clone(), events, stop).await.expect("started");
-        let api = Api::new(compute, Lending::start(store).await.expect("started"), activity);
+        let lending = Lending::start(store.clone()).await.expect("started");
+        let api = Api::new(compute, lending, Scopes::start(store).await.expect("started"), activity);
         Self { _folder: folder, api, go }
     }
 
@@ -223,6 +224,61 @@ async fn members_get_what_is_here_under_the_policy() {
     let (status, body) = bench.member(say("org/m", "echo")).await;
     assert_eq!((status, code(&body).as_str()), (StatusCode::SERVICE_UNAVAILABLE, "busy"));
     assert_eq!(bench.local(say("org/m", "echo")).await.0, StatusCode::OK, "the owner is always served");
+}
+
+#[tokio::test]
+async fn members_do_what_a_person_here_lets_them() {
+    let bench = Bench::new().await;
+    let lap = asker().device_id;
+    let set = async |scope, on| bench.api.scopes.set(network(), lap, scope, on).await.expect("set");
+    let models = || ask(Method::GET, "/v1/models", "");
+    set(MemberScope::Chat, false).await;
+    let input = json!({"model": "org/m", "input": "x"}).to_string();
+    for request in [say("org/m", "echo"), ask(Method::POST, "/v1/embeddings", input), say("org/m", "stream")] {
+        let (status, body) = bench.member(request).await;
+        assert_eq!((status, code(&body).as_str()), (StatusCode::FORBIDDEN, "not_allowed"), "{body}");
+        assert!(body.contains("turned off asking its models for this device. Ask its owner"), "{body}");
+    }
+    assert_eq!(bench.member(models()).await.0, StatusCode::OK, "another scope");
+    set(MemberScope::Models, false).await;
+    for request in [models(), ask(Method::GET, "/v1/models/org/m", "")] {
+        let (status, body) = bench.member(request).await;
+        assert_eq!((status, code(&body).as_str()), (StatusCode::FORBIDDEN, "not_allowed"), "{body}");
+    }
+    assert_eq!(bench.local(say("org/m", "echo")).await.0, StatusCode::OK, "nobody else is meant");
+    assert_eq!(bench.local(models()).await.0, StatusCode::OK);
+    set(MemberScope::Chat, true).await;
+    assert_eq!(bench.member(say("org/m", "echo")).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_a_member_may_no_longer_do_ends_at_once() {
+    let bench = Bench::new().await;
+    let lap = asker().device_id;
+    // Neither answer would ever end by itself: the engine is not told to go on.
+    let mut streaming = say("org/m", "die");
+    streaming.extensions_mut().insert(asker());
+    let mut stream = bench.api.service().oneshot(streaming).await.expect("infallible").into_body().into_data_stream();
+    assert_eq!(stream.next().await.expect("an event").expect("whole"), "data: {\"n\":1}\n\n");
+    bench.api.scopes.set(network(), lap, MemberScope::Chat, false).await.expect("set");
+    let last = stream.next().await.expect("an event").expect("whole");
+    let error = std::str::from_utf8(&last).expect("text").strip_prefix("data: ").expect("an event").trim_end();
+    assert_eq!(code(error), "not_allowed");
+    assert!(stream.next().await.is_none(), "that was the end");
+    drop(stream);
+
+    bench.api.scopes.set(network(), lap, MemberScope::Chat, true).await.expect("set");
+    bench.api.lending.set(network(), Accepting::Limited).await.expect("set");
+    let mut waiting = say("org/m", "hold");
+    waiting.extensions_mut().insert(asker());
+    let waiting = tokio::spawn(bench.api.service().oneshot(waiting));
+    // It runs as soon as it has taken the only place.
+    while bench.api.lending.admit(network()).is_ok() {
+        tokio::task::yield_now().await;
+    }
+    bench.api.scopes.set(network(), lap, MemberScope::Chat, false).await.expect("set");
+    let (status, body) = told(waiting.await.expect("joined").expect("infallible")).await;
+    assert_eq!((status, code(&body).as_str()), (StatusCode::FORBIDDEN, "not_allowed"));
 }
 
 #[tokio::test]

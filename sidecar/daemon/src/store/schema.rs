@@ -68,6 +68,15 @@ const STEPS: &[&str] = &[
         showing INTEGER NOT NULL            -- 1: titles are shown
     ) STRICT;
 ",
+    // What members may not do here.
+    "
+    CREATE TABLE scopes_off (               -- a row for each thing that a member may not do
+        network TEXT NOT NULL,
+        device  TEXT NOT NULL,
+        scope   TEXT NOT NULL,
+        PRIMARY KEY (network, device, scope)
+    ) STRICT;
+",
 ];
 
 /// Brings the schema up to date, each step in a transaction of its own.
