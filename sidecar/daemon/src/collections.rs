@@ -8,6 +8,11 @@ pub(crate) fn prompts() -> Collection {
     named("prompts")
 }
 
+/// What each device wants of tools; one document of its own for each tool.
+pub(crate) fn permissions() -> Collection {
+    named("permissions")
+}
+
 /// What each device can do; one document of its own for each, [`device`].
 pub(crate) fn capabilities() -> Collection {
     named("capabilities")

@@ -21,6 +21,7 @@ use crate::convert::Names;
 use crate::engines::SavedEngines;
 use crate::events::Events;
 use crate::lending::Lending;
+use crate::permissions::Permissions;
 use crate::prompts::Prompts;
 use crate::scopes::Scopes;
 use crate::streams::Streams;
@@ -38,6 +39,8 @@ pub(crate) struct Daemon {
     pub(crate) lending: Lending,
     /// What each member may do here.
     pub(crate) scopes: Scopes,
+    /// What tools may do here.
+    pub(crate) permissions: Permissions,
     /// Conversations kept here.
     pub(crate) conversations: Conversations,
     /// Texts that the devices of a network share.

@@ -1,10 +1,12 @@
 //! What happens in mesh and compute, told onward: as events to those who follow, and as this device's card to the other
-//! members; and, in `activities`, kept for people to read later. `notices` looks out for what an owner should know.
-//! `abilities` and `showing` keep the documents of this device's own: its capabilities and its catalogue.
+//! members; and, in `activities`, kept for people to read later. `notices` looks out for what an owner should know, `permissions`
+//! for what changes the rules of tools. `abilities` and `showing` keep the documents of this device's own: its capabilities and
+//! its catalogue.
 
 mod abilities;
 mod activities;
 mod notices;
+mod permissions;
 mod showing;
 
 use std::collections::BTreeSet;
@@ -33,6 +35,7 @@ pub(crate) fn start(daemon: &Arc<Daemon>, tasks: &TaskTracker) {
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { mesh_events(&daemon).await }));
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { activities::keep(&daemon).await }));
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { notices::keep(&daemon).await }));
+    tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { permissions::keep(&daemon).await }));
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { compute_pictures(&daemon).await }));
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { cards(&daemon).await }));
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { abilities::keep(&daemon).await }));

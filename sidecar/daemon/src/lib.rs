@@ -8,7 +8,7 @@
 //! - The home: `home`, `config`, `identity`, `secrets`, `store`, `log`, `files`
 //! - What it does: `api` and `route` (who answers what), `chat`, `conversations`, `lending`, `card`, `doctor`
 //! - What it keeps in step with the others: `prompts`, `capabilities`, `catalogue`, in the `collections` of the mesh
-//! - What may be done here: `scopes` (by members)
+//! - What may be done here: `permissions` (by tools), `scopes` (by members)
 //! - What it tells: `control` (the contract), `events`, `feeds`, `phase`, on `ring` and `streams`
 
 mod activity;
@@ -35,6 +35,7 @@ mod identity;
 mod lending;
 mod log;
 pub mod options;
+mod permissions;
 mod phase;
 mod platform;
 mod prompts;

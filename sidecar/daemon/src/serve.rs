@@ -36,6 +36,7 @@ use crate::identity::{self, SecretsPolicy};
 use crate::lending::Lending;
 use crate::options::DEFAULT_API_PORT;
 pub use crate::options::{Ready, RelayChoice, ServeOptions};
+use crate::permissions::Permissions;
 use crate::prompts::Prompts;
 use crate::scopes::Scopes;
 use crate::store::{self, Store};
@@ -61,7 +62,8 @@ pub async fn run(options: ServeOptions, ready: impl FnOnce(&Ready) + Send) -> Re
     let home = HeldHome::take(options.home.clone()).or_control()?;
     log::start(&home.join("logs"));
     let asked_to_end = tokio::spawn(asked_to_end());
-    let running = Running::start(home, &options).await?;
+    // Boxed: it holds every part while it starts them, and this future is held by others.
+    let running = Box::pin(Running::start(home, &options)).await?;
     ready(&running.ready);
     tracing::info!(device = running.ready.device_id, api = running.ready.api, "ready");
     let stop = running.daemon.stop.clone();
@@ -210,6 +212,13 @@ impl Running {
             warnings,
         };
         let daemon = Arc::new(Daemon {
+            permissions: Permissions::start(
+                store.clone(),
+                mesh.clone(),
+                events.clone(),
+                activity.clone(),
+                stop.clone(),
+            ),
             answers: Answers::new(api.clone(), conversations.clone(), events.clone(), stop.clone()),
             activity,
             notices: watch::Sender::new(Vec::new()),

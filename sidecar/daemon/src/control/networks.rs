@@ -88,6 +88,7 @@ pub(super) async fn forget(daemon: &Daemon, network: &str) -> Result<(), Control
     daemon.conversations.forget_network(id.to_string()).await.or_control()?;
     daemon.showing.forget(id).await.or_control()?;
     daemon.activity.forget_network(id).await.or_control()?;
+    daemon.permissions.forget_network(id).await.or_control()?;
     daemon.scopes.forget_network(id).await.or_control()?;
     daemon.events.push(Event::ConversationsChanged);
     Ok(())

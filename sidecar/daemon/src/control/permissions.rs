@@ -1,7 +1,9 @@
-//! What members may do on this device.
+//! What tools may do on this device, and what members may do here.
 
 use myownmesh_control::error::{ControlError, ErrorCode};
-use myownmesh_control::types::{ActivityKind, Event, MemberScope, MemberScopes};
+use myownmesh_control::types::{
+    ActivityKind, Event, Limits, MemberScope, MemberScopes, Permission, PermissionProposal, PermissionTrust, Rule,
+};
 use myownmesh_mesh::{DeviceId, NetworkId};
 
 use super::networks;
@@ -9,6 +11,48 @@ use crate::activity::Told;
 use crate::convert::OrControl;
 use crate::daemon::Daemon;
 use crate::scopes;
+
+pub(super) async fn permission_list(daemon: &Daemon) -> Result<Vec<Permission>, ControlError> {
+    daemon.permissions.list().await.or_control()
+}
+
+pub(super) async fn permission_set(
+    daemon: &Daemon,
+    tool: String,
+    rule: Rule,
+    limits: Option<Limits>,
+) -> Result<Permission, ControlError> {
+    daemon.permissions.set(tool, rule, limits).await.or_control()
+}
+
+pub(super) async fn permission_explain(daemon: &Daemon, tool: String) -> Result<Permission, ControlError> {
+    daemon.permissions.explain(tool).await.or_control()
+}
+
+pub(super) async fn permission_proposals(daemon: &Daemon) -> Result<Vec<PermissionProposal>, ControlError> {
+    daemon.permissions.proposals().await.or_control()
+}
+
+pub(super) async fn permission_accept(daemon: &Daemon, id: String) -> Result<Permission, ControlError> {
+    daemon.permissions.answer(id, true).await.or_control()
+}
+
+pub(super) async fn permission_decline(daemon: &Daemon, id: String) -> Result<Permission, ControlError> {
+    daemon.permissions.answer(id, false).await.or_control()
+}
+
+pub(super) async fn permission_trust(
+    daemon: &Daemon,
+    device: String,
+    on: bool,
+) -> Result<PermissionTrust, ControlError> {
+    networks::active(&daemon.picture())?;
+    daemon.permissions.trust(daemon.find_device(&device)?, on).await.or_control()
+}
+
+pub(super) async fn permission_trusted(daemon: &Daemon) -> Result<Vec<PermissionTrust>, ControlError> {
+    daemon.permissions.trusted().await.or_control()
+}
 
 #[expect(clippy::unused_async, reason = "asked like all others of its trait")]
 pub(super) async fn scope_show(daemon: &Daemon, device: String) -> Result<MemberScopes, ControlError> {

@@ -16,7 +16,12 @@ pub(crate) struct Names(HashMap<DeviceId, String>);
 impl Names {
     /// The members of the active network.
     pub(crate) fn of(mesh: &MeshSnapshot) -> Self {
-        Self(mesh.members.iter().map(|member| (member.device_id, member.name.to_string())).collect())
+        mesh.members.iter().map(|member| (member.device_id, member.name.as_str())).collect()
+    }
+
+    /// Whether the device's name is known.
+    pub(crate) fn knows(&self, device: DeviceId) -> bool {
+        self.0.contains_key(&device)
     }
 
     /// Adds what decisions tell, newest first; a name that is known stays.
@@ -47,6 +52,12 @@ impl Names {
         let mut names: Vec<_> = devices.iter().map(|device| self.of_device(*device)).collect();
         names.sort_by_key(|name| name.to_lowercase());
         names
+    }
+}
+
+impl<'a> FromIterator<(DeviceId, &'a str)> for Names {
+    fn from_iter<I: IntoIterator<Item = (DeviceId, &'a str)>>(devices: I) -> Self {
+        Self(devices.into_iter().map(|(device, name)| (device, name.to_owned())).collect())
     }
 }
 

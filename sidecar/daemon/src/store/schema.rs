@@ -68,8 +68,23 @@ const STEPS: &[&str] = &[
         showing INTEGER NOT NULL            -- 1: titles are shown
     ) STRICT;
 ",
-    // What members may not do here.
+    // Permissions of tools, and what members may do here.
     "
+    CREATE TABLE permissions (
+        network TEXT NOT NULL,              -- hexadecimal id
+        tool    TEXT NOT NULL,
+        state   TEXT NOT NULL,              -- what was agreed to, what was said since, what was declined; JSON
+        PRIMARY KEY (network, tool)
+    ) STRICT;
+
+    CREATE TABLE permission_trust (
+        network       TEXT NOT NULL,
+        device        TEXT NOT NULL,        -- hexadecimal id
+        since_ms      INTEGER NOT NULL,     -- what it has said after this time is trusted
+        since_counter INTEGER NOT NULL,
+        PRIMARY KEY (network, device)
+    ) STRICT;
+
     CREATE TABLE scopes_off (               -- a row for each thing that a member may not do
         network TEXT NOT NULL,
         device  TEXT NOT NULL,
