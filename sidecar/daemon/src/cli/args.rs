@@ -14,10 +14,12 @@ use super::units::parse_duration;
 mod documents;
 mod look;
 mod network;
+mod permission;
 
 pub(crate) use self::documents::{CatalogueArgs, PromptAction, PromptSetArgs, SyncAction};
 pub(crate) use self::look::{ActivityArgs, DoctorArgs};
 pub(crate) use self::network::NetworkAction;
+pub(crate) use self::permission::{PermissionAction, PermissionSetArgs, ScopeArgs};
 
 /// Your devices as one private pool of AI: the daemon and its command line.
 #[derive(Debug, Parser)]
@@ -122,6 +124,12 @@ pub(crate) enum Command {
     Catalogue(CatalogueArgs),
     /// List what devices say they can do: engines, models, hardware, version.
     Capabilities,
+    /// List, set, explain and answer what tools may do on this device.
+    #[command(subcommand)]
+    Permission(PermissionAction),
+    /// Show or set what a member may do on this device.
+    #[command(after_help = "Examples:\n  myownmesh scope Laptop\n  myownmesh scope Laptop chat off")]
+    Scope(ScopeArgs),
     /// Print everything that happens, as it happens.
     Events,
     /// Check step by step what works and what does not, with cause and fix.
@@ -478,6 +486,11 @@ mod tests {
                      network settings --no-relays --mdns off --announce on --air-gapped off\n\
                      network kind closed\nnetwork kind open Home\nnetwork decisions\nnetwork decisions Home\n\
                      nearby\njoin --nearby D --wait 5\nrelays\nconnections\nactivity\n\
+                     permission list\npermission set shell deny\npermission set read_file allow --folder /a --folder /b\n\
+                     permission set shell ask --command ls\npermission set fetch_url ask --host a.org\n\
+                     permission set shell ask --no-limits\npermission explain mcp:s/t\npermission proposals\n\
+                     permission accept 1a\npermission decline 1a\npermission trust\npermission trust D on\n\
+                     scope D\nscope D chat off\nscope D models on\n\
                      activity --kind knock --kind security --device D --search T --since 24h --limit 5 --before 9";
         for line in lines.lines() {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
@@ -518,6 +531,14 @@ mod tests {
             "activity --kind gossip",
             "activity --limit 1001",
             "activity --since yesterday",
+            "permission set shell",
+            "permission set shell maybe",
+            "permission set shell ask --folder /a --no-limits",
+            "permission trust D",
+            "permission trust D maybe",
+            "scope",
+            "scope D chat",
+            "scope D fly on",
             "",
         ];
         for line in lines {

@@ -20,7 +20,9 @@ mod model;
 mod nearby;
 mod network;
 mod output;
+mod permission;
 mod prompt;
+mod scope;
 mod serve;
 mod signals;
 mod status;
@@ -112,6 +114,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Sync(action) => sync::run(action, context).await,
         Command::Catalogue(args) => sync::catalogue(args, context).await,
         Command::Capabilities => sync::capabilities(context).await,
+        Command::Permission(action) => permission::run(action, context).await,
+        Command::Scope(args) => scope::run(args, context).await,
         Command::Events => events::run(context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
     }
