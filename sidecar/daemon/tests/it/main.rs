@@ -19,6 +19,8 @@
 //! * `prompts`: made, ordered, deleted, brought back; files of them; whatever is in them stays text
 //! * `gossip`: documents of up to five daemons that keep in step; the switch; removals; crashes
 //! * `catalogue`: what devices show each other of their conversations, and what they can do
+//! * `permissions`: rules of tools: what tightens at once, what waits, for whom, and why
+//! * `scopes`: what a member may do here, and how it ends
 //!
 //! The processes are looked up in `/proc`, so this binary is for Linux.
 #![cfg(target_os = "linux")]
@@ -38,8 +40,10 @@ mod join;
 mod life;
 mod members;
 mod origins;
+mod permissions;
 mod prompts;
 mod remote;
+mod scopes;
 mod secrets;
 mod switching;
 mod trust;
