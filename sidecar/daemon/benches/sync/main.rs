@@ -4,10 +4,13 @@
 //! `npm run bench -- sync` runs it; `--quick` runs a small version, to see that it works. Every daemon is a process of its
 //! own on loopback, watched over the control socket as the app does it.
 
+#[expect(dead_code, reason = "the other benchmarks use the rest")]
 #[path = "../parts/daemon.rs"]
 mod daemon;
+#[expect(dead_code, reason = "the other benchmarks use the rest")]
 #[path = "../parts/fleet.rs"]
 mod fleet;
+#[expect(dead_code, reason = "the other benchmarks use the rest")]
 #[path = "../parts/machine.rs"]
 mod machine;
 #[path = "../parts/report.rs"]
