@@ -30,6 +30,14 @@ export function bytes(size: number): string {
   return `${value >= 100 || step === 0 ? Math.round(value) : value.toFixed(1)} ${units[step]}`;
 }
 
+/** A size of what is limited to a power of two, in binary units: `1.9 MB` of `20 MB`. */
+export function binary(size: number): string {
+  const units = ["B", "KB", "MB", "GB"];
+  const step = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, size)) / 10)));
+  const value = size / 1024 ** step;
+  return `${Number.isInteger(value) || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[step]}`;
+}
+
 /** Working memory, in the binary units that it is sold in: 32 GB. */
 export const memory = (size: number): string => t("unit.gb", { value: Math.round(size / 2 ** 30) });
 

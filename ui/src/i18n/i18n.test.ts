@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { n, t } from ".";
 import en from "./en.json";
-import { ago, bytes, countdown, grouped, latency, seconds } from "./format";
+import { ago, binary, bytes, countdown, grouped, latency, seconds } from "./format";
 
 test("words are filled in and counted", () => {
   expect(t("knock.title", { device: "Sam", network: "home" })).toBe("Sam wants to join home");
@@ -29,6 +29,13 @@ test("numbers read as people say them", () => {
     "999 B",
     "2.1 MB",
     "42.9 GB",
+  ]);
+  expect([binary(0), binary(1023), binary(65_536), binary(1_605), binary(20_971_520)]).toEqual([
+    "0 B",
+    "1023 B",
+    "64 KB",
+    "1.6 KB",
+    "20 MB",
   ]);
   expect([ago(0, 5_000), ago(0, 60_000), ago(0, 7_200_000)]).toEqual([
     "just now",

@@ -66,7 +66,7 @@ function sync(daemon: FakeDaemon): SyncStatus {
     auto_gossip: gossip,
     records: 1_204 + prompts.length + permissions.length,
     bytes: 1_912_000,
-    limit_bytes: 20_000_000,
+    limit_bytes: 20 * 1024 * 1024,
     devices: status.peers.map((device) => syncOf(device, gossip)),
   };
 }
