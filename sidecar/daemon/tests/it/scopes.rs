@@ -30,6 +30,8 @@ async fn turning_chat_off_cuts_the_answer_and_refuses_the_next() {
     story::pair(&desk, &lap).await;
     offers(&lap, &desk, "endless").await;
     let answer = first_words(&lap, question("Desk", "endless")).await;
+    // Followed from now on: an answer that nobody reads is given up.
+    let items = lap.control.answer_events(answer, 0).await.expect("it can be followed");
     let granted = ok(&desk.place, ["scope", "Lap"]).await;
     assert_eq!(granted["scopes"], json!(["chat", "files", "transcribe", "conversations", "models"]));
     let left = ok(&desk.place, ["scope", "Lap", "chat", "off"]).await;
@@ -38,7 +40,6 @@ async fn turning_chat_off_cuts_the_answer_and_refuses_the_next() {
         (&Value::from(lap.id()), &json!(["files", "transcribe", "conversations", "models"]))
     );
     let turned_off = Instant::now();
-    let items = lap.control.answer_events(answer, 0).await.expect("it can be followed");
     let end = follow(items, |item| match item.event {
         AnswerEvent::Error { code, message } => ControlFlow::Break((code, message)),
         AnswerEvent::Done { finish_reason, .. } => panic!("done with {finish_reason}"),
