@@ -8,7 +8,8 @@
 //! we did not start, `builtin` runs our own children, `probe` and `client` ask engines questions, `forward` streams
 //! answers. The crate knows nothing of devices, networks or the people who use them.
 //!
-//! [`Hardware`] tells what this device is made of, a [`Gauge`] how busy it is.
+//! [`Hardware`] tells what this device is made of, a [`Gauge`] how busy it is; [`library`] knows which open models there
+//! are, how well they fit, and how to get them.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), myownmesh_compute::ComputeError> {
@@ -34,6 +35,7 @@ mod external;
 mod forward;
 mod gguf;
 mod hardware;
+pub mod library;
 mod platform;
 mod probe;
 mod types;

@@ -128,3 +128,12 @@ pub(crate) fn private_dir(path: &std::path::Path) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// Puts `content` in the place of a file, whole or not at all: whoever reads it sees the old one or the new one.
+pub(crate) fn replace_file(path: &std::path::Path, content: &[u8]) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut file = std::fs::File::create(&beside)?;
+    io::Write::write_all(&mut file, content)?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)
+}

@@ -24,38 +24,8 @@ impl EngineUrl {
     /// # Errors
     /// [`ComputeError::InvalidUrl`], with the reason.
     pub fn parse(given: &str) -> Result<Self, ComputeError> {
-        let text = given.trim();
-        let refuse = |reason| Err(ComputeError::InvalidUrl { given: quotable(text), reason });
-        // Never echo what may hold a password.
-        let hidden = |reason| Err(ComputeError::InvalidUrl { given: "(hidden)".to_owned(), reason });
-        if text.is_empty() {
-            return refuse("it is empty");
-        }
-        if text.len() > MAX_LEN {
-            return refuse("it is too long");
-        }
-        if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return refuse("it contains spaces or control characters");
-        }
-        let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-        let Ok(mut url) = Url::parse(&full) else {
-            if text.contains('@') {
-                return hidden("it cannot be read");
-            }
-            return refuse("it cannot be read");
-        };
-        if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
-            return hidden("it contains a user name or password; give a key with --key-stdin instead");
-        }
-        if !matches!(url.scheme(), "http" | "https") {
-            return refuse("only http and https are spoken");
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return hidden("it contains a query or fragment; only the base address is needed");
-        }
-        if url.host_str().is_none_or(str::is_empty) {
-            return refuse("it names no host");
-        }
+        let refused = |Refusal { given, reason }| ComputeError::InvalidUrl { given, reason };
+        let mut url = base(given).map_err(refused)?;
         let path = url.path().trim_end_matches('/');
         let base = path.strip_suffix("/v1").unwrap_or(path).trim_end_matches('/').to_owned();
         url.set_path(&base);
@@ -76,13 +46,7 @@ impl EngineUrl {
 
     /// Whether the host is this machine, by name or number.
     pub fn is_loopback(&self) -> bool {
-        match self.0.host_str() {
-            Some("localhost") => true,
-            Some(host) => {
-                host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-            }
-            None => false,
-        }
+        is_loopback(&self.0)
     }
 
     /// Host and port as an engine id: `127.0.0.1-8080`.
@@ -90,6 +54,63 @@ impl EngineUrl {
         let host = self.0.host_str().unwrap_or_default();
         let port = self.0.port_or_known_default().unwrap_or_default();
         format!("{host}-{port}{}", self.0.path().trim_end_matches('/'))
+    }
+}
+
+/// Why a text is no address. What is said of it never holds a password.
+pub(crate) struct Refusal {
+    /// The text, shortened and without control characters; `(hidden)` when it may hold a secret.
+    pub(crate) given: String,
+    /// What is wrong with it.
+    pub(crate) reason: &'static str,
+}
+
+/// Reads the base address of a server from what a person wrote: http or https (http when they left it out), no user
+/// name, password, query or fragment.
+pub(crate) fn base(given: &str) -> Result<Url, Refusal> {
+    let text = given.trim();
+    let refuse = |reason| Err(Refusal { given: quotable(text), reason });
+    // Never echo what may hold a password.
+    let hidden = |reason| Err(Refusal { given: "(hidden)".to_owned(), reason });
+    if text.is_empty() {
+        return refuse("it is empty");
+    }
+    if text.len() > MAX_LEN {
+        return refuse("it is too long");
+    }
+    if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return refuse("it contains spaces or control characters");
+    }
+    let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let Ok(url) = Url::parse(&full) else {
+        if text.contains('@') {
+            return hidden("it cannot be read");
+        }
+        return refuse("it cannot be read");
+    };
+    if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
+        return hidden("it contains a user name or password; give a key with --key-stdin instead");
+    }
+    if !matches!(url.scheme(), "http" | "https") {
+        return refuse("only http and https are spoken");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return hidden("it contains a query or fragment; only the base address is needed");
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return refuse("it names no host");
+    }
+    Ok(url)
+}
+
+/// Whether the host of `url` is this machine, by name or number.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host_str() {
+        Some("localhost") => true,
+        Some(host) => {
+            host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
+        None => false,
     }
 }
 

@@ -1,0 +1,18 @@
+//! The model library: which open models there are, which of them suit this hardware, and how they get here.
+//!
+//! * [`Catalogue`] is one document of model families; [`Composer`] puts the bundled one, those a person adds and what
+//!   they import together, without IO; [`CatalogueFolder`] keeps those that came from elsewhere.
+//! * [`assess`] says how well a model fits a device, and why.
+//!
+//! Everything here comes from elsewhere and is believed only as far as it was checked.
+
+mod catalogue;
+mod fit;
+mod names;
+
+pub use catalogue::{
+    BUNDLED, CacheShape, Catalogue, CatalogueError, CatalogueFolder, CatalogueModel, CatalogueUrl, Collection,
+    Composer, Family, FilePart, ModelFile, ModelPurpose, Stored, Variant,
+};
+pub use fit::{Assessment, Fit, Need, assess};
+pub use names::{FileName, Label, NameError, RepoName, RepoPath, Revision, Sha256, Slug};
