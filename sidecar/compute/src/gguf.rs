@@ -1,8 +1,11 @@
 //! Reads the few facts this crate needs from the head of a GGUF file.
 //!
 //! The file may be anything a person dropped into a folder, so everything is bounded: bytes read, pairs, depth of
-//! nested arrays, length of kept text. The verdict on a file is llama-server's; a head that cannot be read here only
-//! means that its facts stay unknown. Format: the GGUF specification of the ggml project, versions 2 and 3.
+//! nested arrays, length of kept text. The verdict on a file in a models folder is llama-server's; a head that cannot be
+//! read here only means that its facts stay unknown. What comes from elsewhere is judged before an engine sees it: see
+//! [`check`]. Format: the GGUF specification of the ggml project, versions 2 and 3.
+
+pub(crate) mod check;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -57,17 +60,35 @@ impl GgufHeader {
             return bad("its version is neither 2 nor 3");
         }
         let _tensors = reader.u64()?;
+        Ok(Facts::read(&mut reader)?.into_header())
+    }
+}
+
+/// What the pairs of a head say.
+#[derive(Default)]
+struct Facts {
+    architecture: Option<String>,
+    name: Option<String>,
+    /// Where a tensor may begin; none for the usual 32 bytes.
+    alignment: Option<u64>,
+    numbers: HashMap<String, u64>,
+}
+
+impl Facts {
+    /// Reads the number of pairs and the pairs.
+    fn read(reader: &mut Reader<impl Read>) -> io::Result<Self> {
         let pairs = reader.u64()?;
         if pairs > MAX_PAIRS {
             return bad("it announces too many pairs");
         }
-        let mut facts = Facts::default();
+        let mut facts = Self::default();
         for _ in 0..pairs {
             let key = reader.text()?;
             let kind = reader.u32()?;
             match (key.as_deref(), kind) {
                 (Some("general.architecture"), STRING) => facts.architecture = reader.text()?,
                 (Some("general.name"), STRING) => facts.name = reader.text()?,
+                (Some("general.alignment"), _) => facts.alignment = reader.number(kind, 0)?,
                 (Some(key), _) if NUMBERS.iter().any(|end| key.ends_with(end)) => {
                     if let Some(number) = reader.number(kind, 0)? {
                         facts.numbers.insert(key.to_owned(), number);
@@ -78,18 +99,9 @@ impl GgufHeader {
                 }
             }
         }
-        Ok(facts.into_header())
+        Ok(facts)
     }
-}
 
-#[derive(Default)]
-struct Facts {
-    architecture: Option<String>,
-    name: Option<String>,
-    numbers: HashMap<String, u64>,
-}
-
-impl Facts {
     fn into_header(self) -> GgufHeader {
         let architecture = self.architecture.unwrap_or_default();
         let number = |end: &str| self.numbers.get(&format!("{architecture}{end}")).copied();
@@ -118,6 +130,11 @@ struct Reader<R> {
 }
 
 impl<R: Read> Reader<R> {
+    /// Bytes read so far.
+    fn position(&self) -> u64 {
+        MAX_HEAD - self.source.limit()
+    }
+
     fn bytes<const N: usize>(&mut self) -> io::Result<[u8; N]> {
         let mut bytes = [0; N];
         self.source.read_exact(&mut bytes)?;

@@ -3,6 +3,7 @@
 //! * [`Catalogue`] is one document of model families; [`Composer`] puts the bundled one, those a person adds and what
 //!   they import together, without IO; [`CatalogueFolder`] keeps those that came from elsewhere.
 //! * [`assess`] says how well a model fits a device, and why.
+//! * [`GgufSummary::check`] judges a model file before an engine sees it.
 //!
 //! Everything here comes from elsewhere and is believed only as far as it was checked.
 
@@ -10,6 +11,7 @@ mod catalogue;
 mod fit;
 mod names;
 
+pub use crate::gguf::check::{GgufError, GgufSummary};
 pub use catalogue::{
     BUNDLED, CacheShape, Catalogue, CatalogueError, CatalogueFolder, CatalogueModel, CatalogueUrl, Collection,
     Composer, Family, FilePart, ModelFile, ModelPurpose, Stored, Variant,
