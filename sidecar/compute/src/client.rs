@@ -167,7 +167,7 @@ pub(crate) fn broke_off(url: &EngineUrl, error: &reqwest::Error) -> ComputeError
 }
 
 /// The innermost cause of an error, which is the part that tells people something, and never an address.
-fn cause_of(error: &reqwest::Error) -> String {
+pub(crate) fn cause_of(error: &reqwest::Error) -> String {
     let mut cause = error.source();
     let mut text = None;
     while let Some(inner) = cause {

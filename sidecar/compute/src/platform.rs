@@ -137,3 +137,32 @@ pub(crate) fn replace_file(path: &std::path::Path, content: &[u8]) -> io::Result
     file.sync_all()?;
     std::fs::rename(&beside, path)
 }
+
+/// Renames a file unless there is one of the new name already, and makes that last.
+pub(crate) fn rename_new(from: &std::path::Path, to: &std::path::Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            Ok(()) => return sync_parent(to),
+            // Not every file system can; then it is looked at first, which is nearly as good.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if std::fs::symlink_metadata(to).is_ok() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    std::fs::rename(from, to)?;
+    sync_parent(to)
+}
+
+fn sync_parent(path: &std::path::Path) -> io::Result<()> {
+    #[cfg(unix)]
+    if let Some(folder) = path.parent() {
+        std::fs::File::open(folder)?.sync_all()?;
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}

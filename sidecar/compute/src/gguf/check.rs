@@ -312,6 +312,9 @@ mod tests {
         let two = [tensor("a", &[32, 2], 8, 0), tensor("b", &[3], 0, 96)];
         assert_eq!(judge(&file(&two, None, 108)).expect("two tensors").tensors, 2);
         assert_eq!(judge(&file(&[], None, 0)).expect("none").tensors, 0);
+        // Written with ggml's own `gguf` package.
+        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo/myownllm-demo.gguf");
+        assert!(GgufSummary::check(&demo).expect("the demo model").tensors > 10);
     }
 
     #[test]

@@ -90,10 +90,10 @@ pub struct Assessment {
 
 /// What a device can give to a model, in bytes.
 struct Room {
-    /// Memory that a graphics processor works in.
+    /// Memory that a graphics processor works in fast: its own, or its share of the working memory.
     graphics: u64,
-    /// Whether that is a part of the working memory.
-    shared: bool,
+    /// Memory that is a graphics processor's own.
+    own: u64,
     /// Working memory.
     working: u64,
 }
@@ -115,12 +115,12 @@ impl Room {
         let fast = |vendor: &GpuVendor| matches!(vendor, GpuVendor::Apple | GpuVendor::Nvidia);
         let unified = hardware.gpus.iter().any(|gpu| gpu.unified && fast(&gpu.vendor));
         let shared = if unified { (memory / 3 * 2).min(working) } else { 0 };
-        Self { graphics: own.max(shared), shared: shared > own, working }
+        Self { graphics: own.max(shared), own, working }
     }
 
     /// All that a model can be spread over.
     fn together(&self) -> u64 {
-        if self.shared { self.working } else { self.working.saturating_add(self.graphics) }
+        self.working.saturating_add(self.own)
     }
 }
 

@@ -116,7 +116,8 @@ impl Composer {
         }
     }
 
-    fn problem(&mut self, sentence: String) {
+    /// Notes what went wrong with one of them.
+    pub(in crate::library) fn problem(&mut self, sentence: String) {
         // Many imports can go wrong, all in the same way.
         if self.collection.problems.len() < MAX_CATALOGUES && !self.collection.problems.contains(&sentence) {
             self.collection.problems.push(sentence);

@@ -26,7 +26,7 @@ pub const BUNDLED: &str = include_str!("../../../catalogue/models.json");
 /// understood by older apps.
 const FORMAT: u32 = 1;
 /// Largest document, in bytes; the bundled one has 22 kB.
-pub(crate) const MAX_DOCUMENT: usize = 4 << 20;
+pub(in crate::library) const MAX_DOCUMENT: usize = 4 << 20;
 /// Most families in a document, models in a family, variants of a model, files of a variant, imports.
 const MAX_FAMILIES: usize = 1_000;
 const MAX_MODELS: usize = 200;
