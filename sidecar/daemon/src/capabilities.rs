@@ -14,9 +14,7 @@ use std::time::Duration;
 
 use myownmesh_compute::{self as compute, ComputeSnapshot, Gauge, HardwareRoots};
 use myownmesh_control::VERSION;
-use myownmesh_control::types::{
-    Accepting, Battery, EngineCapability, Hardware, ModelCapability, ModelState,
-};
+use myownmesh_control::types::{Accepting, Battery, EngineCapability, Hardware, ModelCapability, ModelState};
 use myownmesh_mesh::MAX_VALUE_BYTES;
 use myownmesh_mesh::proto::welcome::PROTOCOL;
 use serde::Serialize;

@@ -77,7 +77,7 @@ impl Showing {
         let row = key.clone();
         let sql = "DELETE FROM catalogue WHERE network = ?1";
         self.store.call(move |connection| Ok(connection.execute(sql, [row])?)).await?;
-        self.networks.send_modify(|networks| drop(networks.remove(&key)));
+        self.networks.send_if_modified(|networks| networks.remove(&key));
         Ok(())
     }
 

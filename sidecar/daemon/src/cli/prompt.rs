@@ -133,7 +133,7 @@ async fn export(
     };
     write_file(file, &exported)?;
     let PromptExport { prompts, .. } = exported;
-    context.out.document(&json!({ "file": file, "prompts": prompts }), |_, _| {
+    context.out.document(&json!({ "file": file.display().to_string(), "prompts": prompts }), |_, _| {
         printable(&format!("{} written to {}.", counted(prompts as usize), file.display()))
     })
 }

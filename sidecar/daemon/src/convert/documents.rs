@@ -18,7 +18,7 @@ impl IntoControl for PromptError {
             Self::TooLong { .. } | Self::TooLarge { .. } | Self::File(FileError::TooLarge { .. }) => {
                 ErrorCode::TooLarge
             }
-            Self::File(FileError::TooMany { .. }) => ErrorCode::TooLarge,
+            Self::File(FileError::TooMany { .. }) | Self::LargeExport { .. } => ErrorCode::TooLarge,
             Self::Interrupted => ErrorCode::Internal,
             Self::Mesh(error) => super::mesh_code(error.kind()),
             _ => ErrorCode::InvalidArgument,
@@ -144,11 +144,11 @@ mod tests {
 
     #[test]
     fn how_far_a_device_is_reads_as_a_sentence() {
+        use mesh::SyncState as State;
         let told = |state, online, behind, on| {
             let device_id = mesh::DeviceId::of_secret(&[1; 32]);
             sync_reason(&mesh::SyncDevice { device_id, online, state, behind }, on)
         };
-        use mesh::SyncState as State;
         assert_eq!(told(State::Equal, true, 0, true), "It has everything.");
         assert_eq!(told(State::Behind, false, 1, true), "1 record behind; it gets them when it is connected.");
         assert_eq!(told(State::Behind, true, 3, true), "3 records behind; it is getting them.");

@@ -82,6 +82,14 @@ pub(crate) enum PromptError {
     /// There is nothing to go back to.
     #[error("There is no earlier version of this prompt to bring back.")]
     NoEarlierVersion,
+    /// They make a file that could not be taken again.
+    #[error("These prompts make a file of {bytes} bytes, and {most} are the most. Export some of them at a time.")]
+    LargeExport {
+        /// How large it would be.
+        bytes: usize,
+        /// How large it may be.
+        most: usize,
+    },
     /// The daemon ended meanwhile.
     #[error(
         "The import was interrupted because the daemon is ending. Nothing was imported; try again when it is back."

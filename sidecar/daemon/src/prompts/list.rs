@@ -101,7 +101,7 @@ impl PromptList {
         if let Some(kept) = given.as_ref().and_then(|id| self.find(id)) {
             let mut text = kept.text.clone();
             text.apply(draft)?;
-            return Ok((kept.id.clone(), self.rewrite(kept, text)));
+            return Ok((kept.id.clone(), Self::rewrite(kept, text)));
         }
         if draft.label.is_none() || draft.body.is_none() {
             let named = given.map_or_else(|| draft.label.clone().unwrap_or_default(), |id| id.to_string());
@@ -115,7 +115,7 @@ impl PromptList {
     }
 
     /// Nothing when nothing is different.
-    fn rewrite(&self, kept: &Kept, text: PromptText) -> Plan {
+    fn rewrite(kept: &Kept, text: PromptText) -> Plan {
         let writes = if text == kept.text { Vec::new() } else { vec![(kept.id.clone(), text, kept.order)] };
         Plan { writes }
     }
@@ -171,7 +171,7 @@ impl PromptList {
     /// Brings a text back. A prompt that is there keeps its place.
     pub(super) fn restore(&self, id: &PromptId, text: PromptText, order: f64) -> Plan {
         match self.find(id) {
-            Some(kept) => self.rewrite(kept, text),
+            Some(kept) => Self::rewrite(kept, text),
             None => Plan { writes: vec![(id.clone(), text, order)] },
         }
     }

@@ -156,7 +156,11 @@ impl Prompts {
     /// Writes those with these ids to a file; all of them when `ids` is empty.
     pub(crate) async fn export(&self, ids: &[PromptId], format: PromptFormat) -> Result<Exported, PromptError> {
         let chosen = self.here()?.read().await?.chosen(ids)?;
-        Ok(Exported { text: file::write(&chosen, format), prompts: chosen.len() })
+        let text = file::write(&chosen, format);
+        if text.len() > file::MAX_FILE {
+            return Err(PromptError::LargeExport { bytes: text.len(), most: file::MAX_FILE });
+        }
+        Ok(Exported { text, prompts: chosen.len() })
     }
 
     /// The network that is active now.

@@ -135,6 +135,21 @@ async fn edits_of_one_prompt_on_two_devices_end_equal_and_lose_nothing() {
     lap.control.prompt_restore("p".to_owned(), Some(history[1].version.clone())).await.expect("restored");
     says(desk, "p", Some("On the lap")).await;
 
+    // Two new prompts under one id end as one, and the other text is kept as well.
+    gossip(lap, false).await;
+    write(lap, "same", "The lap's idea").await;
+    write(desk, "same", "The desk's idea").await;
+    gossip(lap, true).await;
+    says(lap, "same", Some("The desk's idea")).await;
+    for device in &devices {
+        device
+            .until("both texts", async |control| {
+                let history = control.prompt_history("same".to_owned()).await.expect("a history");
+                (history.len() == 2 && history[1].body == "The lap's idea").then_some(())
+            })
+            .await;
+    }
+
     // A deletion wins over an edit that came before it, wherever that was made.
     gossip(lap, false).await;
     write(lap, "p", "Too early").await;
