@@ -4,13 +4,11 @@
 //! `npm run bench -- sync` runs it; `--quick` runs a small version, to see that it works. Every daemon is a process of its
 //! own on loopback, watched over the control socket as the app does it.
 
-#[expect(dead_code, reason = "the other benchmarks use the rest")]
 #[path = "../parts/daemon.rs"]
 mod daemon;
 #[expect(dead_code, reason = "the other benchmarks use the rest")]
 #[path = "../parts/fleet.rs"]
 mod fleet;
-#[expect(dead_code, reason = "the other benchmarks use the rest")]
 #[path = "../parts/machine.rs"]
 mod machine;
 #[path = "../parts/report.rs"]
@@ -84,9 +82,13 @@ async fn main() -> Result<()> {
         edits(&mut report, &fleet, plan.rounds).await?;
     }
     fleet.stop().await?;
+    ratio(&report, "an edit", plan.sizes.map(|size| format!("1 edit over {size} devices, to each")));
     for (prompts, target) in [(plan.prompts / 10, false), (plan.prompts, true)] {
         catch_up(&mut report, &plan, prompts, target).await?;
     }
+    let sizes = [plan.prompts / 10, plan.prompts];
+    let row = |prompts| format!("{} of {prompts} prompts changed, bytes both ways", plan.missed);
+    ratio(&report, "what was missed, in bytes,", sizes.map(row));
     disk(&mut report, plan.edits).await?;
     if let Some(path) = &json {
         report.save(path, &machine)?;
@@ -96,6 +98,13 @@ async fn main() -> Result<()> {
         println!("\nA target was missed.");
     }
     Ok(())
+}
+
+/// Says how the second of two rows compares with the first.
+fn ratio(report: &Report, what: &str, rows: [String; 2]) {
+    if let [Some(small), Some(large)] = rows.each_ref().map(|row| report.p50(row)) {
+        println!("\n{}: {:.1} times {what} of {}.\n", rows[1], large / small, rows[0]);
+    }
 }
 
 fn draft(id: &str, body: &str) -> PromptDraft {
