@@ -66,6 +66,9 @@ pub(super) struct Documents {
     pub(super) refused: Refused,
     /// Members that offered what does not count as far as this device has heard.
     ahead: BTreeSet<DeviceId>,
+    /// Members to compare with as soon as they say that they are on: this device was switched on, and they may not even
+    /// have heard that it was off.
+    eager: BTreeSet<DeviceId>,
     pace: Pace,
     peers: Peers,
     /// When to tell that it has changed how far members are.
@@ -85,6 +88,7 @@ impl Documents {
             spread: Spread::new(me),
             refused: Refused::default(),
             ahead: BTreeSet::new(),
+            eager: BTreeSet::new(),
             pace: Pace::default(),
             peers: Peers::default(),
             tell_at: None,
@@ -382,7 +386,11 @@ impl Actor {
             self.tell(MeshEvent::SyncChanged);
             // The others hear of it, and those that are on answer so.
             let links: Vec<_> = self.table.values().filter_map(|view| view.link.clone()).collect();
+            self.documents.eager.clear();
             for link in links.into_iter().filter(|link| link.network == network) {
+                if on {
+                    self.documents.eager.insert(link.device);
+                }
                 self.greet_with_documents(&link);
             }
         }

@@ -162,6 +162,23 @@ async fn edits_of_two_devices_at_once_end_equal_and_the_losing_text_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_switch_that_is_off_for_a_moment_only_loses_nothing() {
+    let (host, guest) = pair().await;
+    host.set("a", "before").await;
+    guest.until_value("a", "before").await;
+    // Whoever is switched, the other one may hear of "on" before "off", or of neither; and whoever has the smaller id.
+    for (round, switched, other) in (0..10).flat_map(|round| [(round, &host, &guest), (round, &guest, &host)]) {
+        switched.mesh.set_gossip(false).await.unwrap();
+        let (id, value) = (format!("{}{round}", switched.name), format!("of {}", switched.name));
+        switched.set(&id, &value).await;
+        switched.mesh.set_gossip(true).await.unwrap();
+        other.until_value(&id, &value).await;
+    }
+    host.until_sync(guest.id(), SyncState::Equal, 0).await;
+    assert_eq!(host.values().await, guest.values().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn with_the_switch_off_nothing_leaves_and_nothing_enters() {
     let (host, guest) = pair().await;
     host.set("shared", "known to both").await;

@@ -67,6 +67,9 @@ impl Actor {
             (false, true) => self.spread_documents(Event::LinkDown(device)),
             _ => {}
         }
+        if state.on && self.documents.on && self.documents.eager.remove(&device) {
+            self.spread_documents(Event::PushFailed(device));
+        }
     }
 
     /// Lets `event` have its effects, other than pushes: those come from [`push_documents`](Self::push_documents) alone.
