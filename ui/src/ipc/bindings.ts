@@ -583,6 +583,14 @@ export type DeviceSync = {
 	reason: string,
 };
 
+/**  A disk. */
+export type Disk = {
+	/**  What may still be written, in bytes. */
+	free_bytes: number,
+	/**  Its size, in bytes. */
+	total_bytes: number,
+};
+
 /**  Why a check failed. Stable: screens and scripts decide by it. */
 export type DoctorCause = 
 /**  No address of the device is known. */
@@ -860,6 +868,8 @@ export type Hardware = {
 	npu: string | null,
 	/**  The battery; `null` where there is none. */
 	battery: Battery | null,
+	/**  What changes from minute to minute; not there in what a device publishes. */
+	readings?: Readings | null,
 };
 
 /**  Where a secret lies. */
@@ -1302,6 +1312,23 @@ export type PromptVersion = {
 	body: string,
 	/**  Whether it is the present version. */
 	current: boolean,
+};
+
+/**  How things stand on a device now. */
+export type Readings = {
+	/**  How busy the processor is over all threads, 0 to 100. */
+	busy_percent: number,
+	/**  The same for each thread. */
+	threads_percent: number[],
+	/**
+	 *  Work that ran or waited on average in the last minute, in hundredths of a thread (800: eight threads were
+	 *  busy); `null` where the system does not count it.
+	 */
+	load_hundredths: number | null,
+	/**  Working memory that could be had now, in bytes. */
+	memory_available_bytes: number,
+	/**  The disk that models are kept on; `null` where the system does not tell. */
+	disk: Disk | null,
 };
 
 /**  A relay and whether it can be used. */
