@@ -81,6 +81,33 @@ test('what happened is kept as a file among the downloads', async () => {
   await app.window.run('history.back()');
 });
 
+test('a prompt and a looser rule of the other device come into the window by themselves', async () => {
+  const [app] = apps;
+  const [desk] = devices;
+  const { window } = app;
+  const before = await window.run('return location.hash');
+  await window.run(`location.hash = '#/settings/prompts'`);
+  await window.seeText(words('prompts.new'));
+  await desk.cli('prompt', 'set', 'letter', '--label', 'Letter to an office', '--body', 'Write to {{office}}, kindly.');
+  await window.seeText('Letter to an office');
+  await window.run(`location.hash = '#/settings/prompts/letter'`);
+  await until('the text in the editor', () =>
+    window.run(`return document.querySelector('textarea')?.value.includes('{{office}}') || null`),
+  );
+  await window.shot(shot('4-prompt'));
+  await window.run(`location.hash = '#/settings/permissions'`);
+  await window.seeText(words('permissions.tools'));
+  await desk.cli('permission', 'set', 'read_file', 'allow');
+  await window.seeText(words('proposal.title'));
+  await window.shot(shot('4-permissions'));
+  await window.press(words('proposal.acceptAllow'));
+  await until('the rule that was accepted', async () => {
+    const { rule } = await app.device.cli('permission', 'explain', 'read_file');
+    return rule === 'allow' ? rule : null;
+  });
+  await window.run(`location.hash = '${before}'`);
+});
+
 test('a daemon that dies is started again, and the window goes on', async () => {
   const [app] = apps;
   const before = await app.daemon();
