@@ -98,7 +98,7 @@ impl Question {
         // `stream` must be a boolean where it is given; serde has checked that.
         let _ = envelope.stream;
         match path {
-            OpenAiPath::ChatCompletions => {
+            OpenAiPath::ChatCompletions | OpenAiPath::InputTokens => {
                 let messages = envelope.messages.map(RawValue::get);
                 let count = messages.and_then(|text| serde_json::from_str::<Vec<IgnoredAny>>(text).ok());
                 if count.is_none_or(|messages| messages.is_empty()) {

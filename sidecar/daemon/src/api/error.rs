@@ -79,18 +79,56 @@ impl ApiError {
         Self::new(ErrorCode::NotAllowed, message)
     }
 
+    /// This API has such a request, this program does not.
+    pub(crate) fn not_offered(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::InvalidArgument, message).with_status(StatusCode::NOT_IMPLEMENTED)
+    }
+
+    /// An answer of an engine that is not of the form it should have.
+    pub(crate) fn bad_answer(reason: &str) -> Self {
+        Self::new(
+            ErrorCode::EngineBadAnswer,
+            format!("The engine's answer cannot be read: {reason}. Ask again, or choose another model."),
+        )
+    }
+
+    /// An answer that ended in the middle.
+    pub(crate) fn broke_off() -> Self {
+        Self::new(ErrorCode::EngineFailed, "The answer broke off before it was complete. Ask again.")
+    }
+
     /// No such path.
     pub(crate) fn no_route() -> Self {
         Self::new(
             ErrorCode::NotFound,
-            "There is nothing at this path. The API is under /v1: models, chat/completions, completions, embeddings.",
+            "There is nothing at this path. OpenAI's API is under /v1 (models, chat/completions, completions, \
+             embeddings, responses), Anthropic's under /v1/messages, Ollama's under /api.",
         )
     }
 
     /// The path is there, the method is not.
     pub(crate) fn wrong_method() -> Self {
-        Self::new(ErrorCode::InvalidArgument, "This path does not take this method: GET models, POST the others.")
-            .with_status(StatusCode::METHOD_NOT_ALLOWED)
+        Self::new(
+            ErrorCode::InvalidArgument,
+            "This path does not take this method: GET what lists or shows something, POST the others.",
+        )
+        .with_status(StatusCode::METHOD_NOT_ALLOWED)
+    }
+
+    /// Its HTTP status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Whether the engine or the other device does not know the path at all, rather than the model.
+    pub(crate) fn no_such_path(&self) -> bool {
+        let unknown = [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_IMPLEMENTED];
+        self.code == ErrorCode::InvalidArgument && unknown.contains(&self.status)
+    }
+
+    /// Whether it is worth the wait: the device is busy.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.code == ErrorCode::Busy
     }
 
     /// Whether another device may still succeed.
@@ -131,6 +169,8 @@ impl IntoResponse for ApiError {
         if self.code == ErrorCode::Busy {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
         }
+        // For whoever has to tell it in the shape of another API.
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -3,16 +3,26 @@
 //! It is mounted twice: on the local listener for programs of this device, and on the mesh for members of the network.
 //! [`Caller`] tells which; a request that carries neither mark is refused. Members get what runs on this very device
 //! and nothing further, so requests never travel in circles.
+//!
+//! Programs of this device may also speak Ollama's API or Anthropic's, or OpenAI's responses. Those are translated at
+//! this edge (`edge`), so that engines and peers are only ever asked in the one protocol.
 
+mod anthropic;
 mod body;
 mod dispatch;
+mod edge;
 mod error;
 mod guard;
 mod listener;
 mod models;
 mod offers;
+mod ollama;
 mod openai;
 mod relay;
+mod reply;
+mod responses;
+mod shape;
+mod stamp;
 mod switched;
 mod tally;
 
@@ -126,18 +136,21 @@ impl Api {
             .route(OpenAiPath::ChatCompletions.as_str(), post_to(OpenAiPath::ChatCompletions))
             .route(OpenAiPath::Completions.as_str(), post_to(OpenAiPath::Completions))
             .route(OpenAiPath::Embeddings.as_str(), post_to(OpenAiPath::Embeddings))
+            .route(OpenAiPath::InputTokens.as_str(), post_to(OpenAiPath::InputTokens))
             .with_state(self.clone())
     }
 
     /// The routes for programs of this device, which reach it at `port` of the loopback address.
     pub(crate) fn local(&self, port: u16) -> Router {
         self.service()
+            .merge(ollama::routes().merge(anthropic::routes()).merge(responses::routes()).with_state(self.clone()))
             .fallback(async || ApiError::no_route())
             .method_not_allowed_fallback(async || ApiError::wrong_method())
             .layer(Extension(Caller::Local))
             .layer(middleware::from_fn(move |request, next| async move {
                 Ok::<_, Infallible>(guard::check(port, request, next).await)
             }))
+            .layer(middleware::from_fn(shape::dress))
     }
 }
 

@@ -8,7 +8,7 @@ use myownmesh_compute::OpenAiPath;
 use super::body::{self, Question};
 use super::relay::Held;
 use super::tally::{Direction, Tally};
-use super::{Api, ApiError, Caller};
+use super::{Api, ApiError, Caller, edge};
 use crate::route::{self, Via};
 
 /// One request of any of the three.
@@ -33,7 +33,8 @@ pub(super) async fn complete(
     let question = Question::parse(path, body::read(&headers, body).await?)?;
     match caller {
         Caller::Local => {
-            let routes = api.routes(|offers| route::resolve_id(&question.model, offers)).await?;
+            let purpose = edge::purpose(path);
+            let routes = api.routes(|offers| route::resolve_id(&question.model, purpose, offers)).await?;
             api.ask(&routes, path, &question, &mut |_| {}).await
         }
         Caller::Member(asker) => {

@@ -20,6 +20,8 @@ use tower::ServiceExt;
 use super::*;
 use crate::store::Store;
 
+mod others;
+
 const PORT: u16 = 1473;
 
 struct Bench {

@@ -1,0 +1,58 @@
+//! OpenAI's responses, over the chat completions of any engine. Stateless: nothing is kept, so nothing can be continued
+//! by an id.
+//!
+//! `ask` translates requests, `tell` answers; neither does any IO.
+
+mod ask;
+mod tell;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::routing::{any, post};
+use axum::{Json, Router};
+use http::{HeaderMap, Response};
+use myownmesh_compute::OpenAiPath;
+use myownmesh_control::error::ErrorCode;
+use serde_json::json;
+
+use self::tell::Telling;
+use super::reply::Piece;
+use super::{Api, ApiError, edge};
+
+/// The routes.
+pub(super) fn routes() -> Router<Api> {
+    Router::new()
+        .route("/v1/responses", post(create))
+        .route("/v1/responses/input_tokens", post(count))
+        .route("/v1/responses/{*id}", any(async || not_kept()))
+}
+
+fn not_kept() -> ApiError {
+    let why = "Answers are not kept here, so none can be asked for by its id. Keep what the first answer told.";
+    ApiError::new(ErrorCode::NotFound, why)
+}
+
+async fn create(State(api): State<Api>, headers: HeaderMap, body: Body) -> Result<Response<Body>, ApiError> {
+    let asked: ask::ResponsesAsk = edge::read(&headers, body).await?;
+    let translated = ask::response(&asked)?;
+    let telling = Telling::new(&asked);
+    let response = edge::ask(&api, OpenAiPath::ChatCompletions, translated.body, edge::by_id).await?;
+    let mut response = if translated.stream {
+        edge::tell(response, telling).await
+    } else {
+        Json(telling.whole(Piece::read(&edge::whole(response).await?)?)?).into_response()
+    };
+    edge::note(&mut response, &translated.ignored);
+    Ok(response)
+}
+
+async fn count(State(api): State<Api>, headers: HeaderMap, body: Body) -> Result<Response<Body>, ApiError> {
+    let asked: ask::ResponsesAsk = edge::read(&headers, body).await?;
+    let (body, ignored) = ask::question(&asked)?;
+    let counted = edge::count(&api, body).await?;
+    let told = json!({ "object": "response.input_tokens", "input_tokens": counted });
+    let mut response = Json(told).into_response();
+    edge::note(&mut response, &ignored);
+    Ok(response)
+}
