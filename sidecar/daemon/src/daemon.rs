@@ -17,6 +17,7 @@ use crate::config::ConfigFile;
 use crate::conversations::{Conversations, Scope};
 use crate::engines::SavedEngines;
 use crate::events::Events;
+use crate::keys::Keys;
 use crate::lending::Lending;
 use crate::streams::Streams;
 use crate::{convert, devices, platform};
@@ -43,6 +44,8 @@ pub(crate) struct Daemon {
     pub(crate) joins: Streams<JoinEvent>,
     /// Engines a person added.
     pub(crate) engines: SavedEngines,
+    /// Keys for the local API.
+    pub(crate) keys: Keys,
     /// Everything that happens.
     pub(crate) events: Events,
     /// The person's configuration.

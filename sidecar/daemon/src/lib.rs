@@ -5,7 +5,7 @@
 //! [`serve::run`] is the whole life of a daemon: start order, ready, one ordered shutdown. Everything else is private
 //! to it. The command line in the binary talks to a running daemon through `myownmesh_control` alone.
 //!
-//! - The home: `home`, `config`, `identity`, `secrets`, `store`, `log`, `files`
+//! - The home: `home`, `config`, `identity`, `secrets`, `keys`, `store`, `log`, `files`
 //! - What it does: `api` and `route` (who answers what), `chat`, `conversations`, `lending`, `card`, `doctor`
 //! - What it tells: `control` (the contract), `events`, `feeds`, `phase`, on `ring` and `streams`
 
@@ -27,6 +27,7 @@ mod feeds;
 mod files;
 mod home;
 mod identity;
+mod keys;
 mod lending;
 mod log;
 pub mod options;

@@ -7,6 +7,7 @@ mod conversation;
 mod device;
 mod doctor;
 mod event;
+mod key;
 mod network;
 mod status;
 
@@ -17,5 +18,6 @@ pub use conversation::*;
 pub use device::*;
 pub use doctor::*;
 pub use event::*;
+pub use key::*;
 pub use network::*;
 pub use status::*;

@@ -47,6 +47,13 @@ pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiEr
     Ok(bytes.freeze())
 }
 
+/// Reads a body that nobody wants, so that its sender gets to read the refusal and can use the connection again.
+pub(super) async fn discard(headers: &HeaderMap, body: Body) {
+    if !headers.contains_key(header::EXPECT) {
+        drain(body.into_data_stream()).await;
+    }
+}
+
 /// Closing a connection that still receives resets it, and the answer with it.
 async fn drain(mut stream: BodyDataStream) {
     let reading = async {

@@ -8,7 +8,7 @@ use futures_util::stream::unfold;
 use http::{HeaderMap, HeaderValue, Response, header};
 use myownmesh_compute::{OpenAiPath, Purpose};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::body::{self, MAX_BODY, Question};
 use super::reply::Piece;
@@ -29,9 +29,10 @@ pub(super) type Ignored = (&'static str, &'static str);
 /// A request of another API, in OpenAI's words.
 #[derive(Debug)]
 pub(super) struct Translated {
-    /// The body for an engine.
+    /// The body for an engine. Chats are always asked for as streams: llama-server does not notice that nobody waits any
+    /// more for an answer that is none.
     pub(super) body: Map<String, Value>,
-    /// Whether the answer is a stream.
+    /// Whether the answer is told as a stream.
     pub(super) stream: bool,
     /// What has no effect.
     pub(super) ignored: Vec<Ignored>,
@@ -81,9 +82,43 @@ pub(super) fn by_id(id: &str, purpose: Purpose, offers: &[Offer]) -> Result<Vec<
     route::resolve_id(id, purpose, offers)
 }
 
-/// An answer that is no stream.
+/// The bytes of an answer that is no stream.
 pub(super) async fn whole(response: Response<Body>) -> Result<Bytes, ApiError> {
     axum::body::to_bytes(response.into_body(), MAX_ANSWER).await.map_err(|_| ApiError::broke_off())
+}
+
+/// Has the answer come as a stream.
+pub(super) fn streamed(body: &mut Map<String, Value>) {
+    body.insert("stream".to_owned(), true.into());
+    body.insert("stream_options".to_owned(), json!({ "include_usage": true }));
+}
+
+fn is_stream(response: &Response<Body>) -> bool {
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+}
+
+/// All of a chat answer, once it is complete.
+pub(super) async fn collected(response: Response<Body>) -> Result<Piece, ApiError> {
+    if !is_stream(&response) {
+        return Piece::read(&whole(response).await?);
+    }
+    let (mut all, mut size) = (Piece::default(), 0_usize);
+    let (mut pieces, mut cutter) = (response.into_body().into_data_stream(), Cutter::default());
+    while let Some(Ok(piece)) = pieces.next().await {
+        size = size.saturating_add(piece.len());
+        if size > MAX_ANSWER {
+            return Err(ApiError::bad_answer("it is larger than 128 MB"));
+        }
+        let events = cutter.push(piece).map_err(|error| ApiError::bad_answer(&error.to_string()))?;
+        for data in sse::data(&events) {
+            if data.trim_end() == sse::DONE {
+                return Ok(all);
+            }
+            all.add(Piece::read(data.as_bytes())?);
+        }
+    }
+    Err(ApiError::broke_off())
 }
 
 /// Tells an answer in the words of another API.
@@ -114,9 +149,7 @@ struct Telling<T> {
 
 /// Tells a streamed answer as it comes. Whoever drops the response ends the work in the engine.
 pub(super) async fn tell<T: Teller>(response: Response<Body>, mut teller: T) -> Response<Body> {
-    let content_type = response.headers().get(header::CONTENT_TYPE);
-    let is_stream = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
-    let body = if is_stream {
+    let body = if is_stream(&response) {
         let pieces = response.into_body().into_data_stream();
         let telling = Telling { pieces, cutter: Cutter::default(), teller, began: false, done: false };
         Body::from_stream(unfold(telling, |mut telling| async move {

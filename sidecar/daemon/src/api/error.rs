@@ -8,6 +8,7 @@ use myownmesh_control::error::{ControlError, ErrorCode};
 use myownmesh_mesh::{ErrorKind as MeshKind, MeshError};
 use serde_json::{Value, json};
 
+use crate::keys::KeyRefusal;
 use crate::lending::Refusal;
 use crate::route::RouteError;
 
@@ -77,6 +78,11 @@ impl ApiError {
     /// A page of another origin, or a foreign host name.
     pub(crate) fn foreign(message: &str) -> Self {
         Self::new(ErrorCode::NotAllowed, message)
+    }
+
+    /// A key is needed, and none came or a wrong one.
+    pub(crate) fn key(refusal: KeyRefusal) -> Self {
+        Self::new(ErrorCode::NotAllowed, refusal.to_string()).with_status(StatusCode::UNAUTHORIZED)
     }
 
     /// This API has such a request, this program does not.

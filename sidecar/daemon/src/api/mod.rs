@@ -30,9 +30,11 @@ use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::FromRequestParts;
 use axum::routing::{get, post};
 use axum::{Extension, Router, middleware};
+use http::HeaderMap;
 use http::request::Parts;
 use myownmesh_compute::{Compute, OpenAiPath};
 use myownmesh_mesh::{Asker, Mesh};
@@ -40,10 +42,12 @@ use tokio::time::{Instant, timeout_at};
 
 pub(crate) use body::{MAX_BODY, Question};
 pub(crate) use error::ApiError;
+pub(crate) use guard::Door;
 pub(crate) use listener::{bind, serve};
 pub(crate) use offers::offers;
 
 use crate::activity::Activity;
+use crate::keys::Keys;
 use crate::lending::Lending;
 use crate::route::{Offer, Route, RouteError};
 
@@ -140,18 +144,25 @@ impl Api {
             .with_state(self.clone())
     }
 
-    /// The routes for programs of this device, which reach it at `port` of the loopback address.
-    pub(crate) fn local(&self, port: u16) -> Router {
+    /// The routes for programs of this device, which reach it at `door`.
+    pub(crate) fn local(&self, door: Door, keys: Keys) -> Router {
         self.service()
             .merge(ollama::routes().merge(anthropic::routes()).merge(responses::routes()).with_state(self.clone()))
-            .fallback(async || ApiError::no_route())
-            .method_not_allowed_fallback(async || ApiError::wrong_method())
+            .fallback(|headers, body| refuse(headers, body, ApiError::no_route))
+            .method_not_allowed_fallback(|headers, body| refuse(headers, body, ApiError::wrong_method))
             .layer(Extension(Caller::Local))
-            .layer(middleware::from_fn(move |request, next| async move {
-                Ok::<_, Infallible>(guard::check(port, request, next).await)
+            .layer(middleware::from_fn(move |request, next| {
+                let keys = keys.clone();
+                async move { Ok::<_, Infallible>(guard::check(door, &keys, request, next).await) }
             }))
             .layer(middleware::from_fn(shape::dress))
     }
+}
+
+/// Refuses a request whatever it says.
+async fn refuse(headers: HeaderMap, body: Body, why: fn() -> ApiError) -> ApiError {
+    body::discard(&headers, body).await;
+    why()
 }
 
 #[cfg(test)]

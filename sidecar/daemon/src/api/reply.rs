@@ -172,6 +172,23 @@ impl Piece {
     }
 }
 
+impl Piece {
+    /// Adds what comes next.
+    pub(super) fn add(&mut self, next: Self) {
+        self.text.push_str(&next.text);
+        self.thinking.push_str(&next.thinking);
+        self.calls.extend(next.calls);
+        self.finish = next.finish.or(self.finish);
+        self.usage = next.usage.or(self.usage);
+        self.timings = next.timings.or(self.timings);
+        match (&mut self.logprobs, next.logprobs) {
+            (Some(Value::Array(all)), Some(Value::Array(more))) => all.extend(more),
+            (all @ None, more) => *all = more,
+            _ => {}
+        }
+    }
+}
+
 impl CallPiece {
     fn of(place: u64, raw: RawCall) -> Self {
         let (name, arguments) = raw.function.map_or((None, None), |function| (function.name, function.arguments));
@@ -272,6 +289,25 @@ mod tests {
         assert_eq!(chunk.finish, Some(Finish::ToolCalls));
         let mut calls = Calls::default();
         assert_eq!(calls.take(&chunk.calls[0]).expect("taken"), Grown { at: 0, new: true });
+        assert_eq!(calls.all()[0].input().expect("json"), json!({"x": 1}));
+    }
+
+    #[test]
+    fn pieces_add_up() {
+        let mut all = read(&json!({"choices": [{"delta": {"content": "Hi", "tool_calls": [
+            {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{\"x\""}}]},
+            "logprobs": {"content": [{"token": "Hi"}]}}]}));
+        all.add(read(&json!({"choices": [{"delta": {"content": "!", "reasoning": "Hm", "tool_calls": [
+            {"index": 0, "function": {"arguments": ":1}"}}]}, "logprobs": {"content": [{"token": "!"}]}}]})));
+        all.add(read(&json!({"choices": [{"delta": {}, "finish_reason": "length"}]})));
+        all.add(read(&json!({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}})));
+        assert_eq!((all.text.as_str(), all.thinking.as_str(), all.finish), ("Hi!", "Hm", Some(Finish::Length)));
+        assert_eq!(all.usage.map(|usage| usage.completion_tokens), Some(2));
+        assert_eq!(all.logprobs, Some(json!([{"token": "Hi"}, {"token": "!"}])));
+        let mut calls = Calls::default();
+        all.calls.iter().for_each(|call| {
+            calls.take(call).expect("taken");
+        });
         assert_eq!(calls.all()[0].input().expect("json"), json!({"x": 1}));
     }
 

@@ -89,6 +89,7 @@ mod tests {
     use myownmesh_control::error::ErrorCode;
 
     use super::*;
+    use crate::keys::KeyRefusal;
 
     #[test]
     fn the_path_or_a_header_tells_the_api() {
@@ -117,6 +118,7 @@ mod tests {
         assert_eq!(anthropic["type"], "error");
         assert_eq!(anthropic["error"], json!({ "type": "not_found_error", "message": "No device has it." }));
         for (error, kind) in [
+            (ApiError::key(KeyRefusal::Missing), "authentication_error"),
             (ApiError::too_large(), "request_too_large"),
             (ApiError::not_offered("No."), "invalid_request_error"),
             (ApiError::wrong_method(), "invalid_request_error"),

@@ -14,6 +14,7 @@ mod engine;
 mod events;
 mod invite;
 mod join;
+mod key;
 mod knock;
 mod model;
 mod nearby;
@@ -86,6 +87,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(args, context).await,
         Command::Status => status::show(context).await,
         Command::Stop => status::stop(context).await,
+        Command::Key(action) => key::run(action, context).await,
         Command::Network(action) => network::run(action, context).await,
         Command::Invite(args) => invite::run(args, context).await,
         Command::Join(args) => join::run(args, context).await,

@@ -9,6 +9,7 @@ mod devices;
 mod follow;
 mod governance;
 pub(crate) mod invites;
+mod keys;
 mod nearby;
 mod networks;
 pub(crate) mod socket;
@@ -21,9 +22,9 @@ use jsonrpsee::core::{SubscriptionResult, async_trait};
 use myownmesh_control::api::ControlApiServer;
 use myownmesh_control::error::ControlError;
 use myownmesh_control::types::{
-    Accepting, ActivityEntry, ActivityFilter, ChatRequest, Connection, Conversation, ConversationSummary, Decision,
-    DenyKind, DeviceSummary, DoctorReport, Engine, EngineSpec, Invite, InviteOptions, Knock, Model, NearbyDevice,
-    Network, NetworkKind, Relay, Removal, Role, SettingsPatch, Status,
+    Accepting, ActivityEntry, ActivityFilter, ApiKey, ChatRequest, Connection, Conversation, ConversationSummary,
+    Decision, DenyKind, DeviceSummary, DoctorReport, Engine, EngineSpec, Invite, InviteOptions, Knock, Model,
+    NearbyDevice, Network, NetworkKind, NewApiKey, Relay, Removal, Role, SettingsPatch, Status,
 };
 
 use crate::daemon::Daemon;
@@ -241,5 +242,17 @@ impl ControlApiServer for Control {
 
     async fn doctor(&self, device: Option<String>) -> Result<DoctorReport, ControlError> {
         doctor::examine(&self.daemon, device.as_deref()).await
+    }
+
+    async fn key_create(&self, name: String) -> Result<NewApiKey, ControlError> {
+        keys::create(&self.daemon, &name).await
+    }
+
+    async fn key_list(&self) -> Result<Vec<ApiKey>, ControlError> {
+        Ok(self.daemon.keys.list())
+    }
+
+    async fn key_revoke(&self, name: String) -> Result<ApiKey, ControlError> {
+        keys::revoke(&self.daemon, &name).await
     }
 }

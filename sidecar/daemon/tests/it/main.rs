@@ -8,6 +8,8 @@
 //! * `remote`: answers from another device, cancelling them, losing the asker, models that appear
 //! * `engines`: engines that die, lie, stay silent or cannot load their model
 //! * `api`: the local API given bad requests
+//! * `apis`: the APIs besides OpenAI's, here and through a peer; leaving them
+//! * `keys`: keys for the local API
 //! * `origins`: web pages that try the local API or the bridge
 //! * `life`: locks, ports, signals; nothing is left behind
 //! * `damage`: broken files are set aside or left alone, never overwritten
@@ -20,6 +22,7 @@
 #![cfg(target_os = "linux")]
 
 mod api;
+mod apis;
 mod command;
 mod conversations;
 mod damage;
@@ -28,6 +31,7 @@ mod harness;
 mod hello;
 mod invites;
 mod join;
+mod keys;
 mod life;
 mod members;
 mod origins;

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::ApiError;
-use super::super::edge::{Ignored, Translated};
+use super::super::edge::{Ignored, Translated, streamed};
 
 /// Body of `/v1/messages`, and, without `max_tokens`, of `/v1/messages/count_tokens`.
 #[derive(Debug, Deserialize)]
@@ -141,10 +141,7 @@ pub(super) fn messages(asked: MessagesAsk) -> Result<Translated, ApiError> {
     let stream = asked.stream == Some(true);
     let (mut body, ignored) = question(asked)?;
     body.insert("max_tokens".to_owned(), most.into());
-    if stream {
-        body.insert("stream".to_owned(), true.into());
-        body.insert("stream_options".to_owned(), json!({ "include_usage": true }));
-    }
+    streamed(&mut body);
     Ok(Translated { body, stream, ignored })
 }
 

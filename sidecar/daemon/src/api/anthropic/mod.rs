@@ -16,7 +16,6 @@ use myownmesh_compute::OpenAiPath;
 use serde_json::json;
 
 use self::tell::Telling;
-use super::reply::Piece;
 use super::{Api, ApiError, edge};
 
 /// The routes. Models are listed by the one route that all APIs share.
@@ -32,8 +31,7 @@ async fn messages(State(api): State<Api>, headers: HeaderMap, body: Body) -> Res
     let mut response = if translated.stream {
         edge::tell(response, telling).await
     } else {
-        let piece = Piece::read(&edge::whole(response).await?)?;
-        Json(telling.whole(&piece)?).into_response()
+        Json(telling.whole(&edge::collected(response).await?)?).into_response()
     };
     edge::note(&mut response, &translated.ignored);
     Ok(response)

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::ApiError;
-use super::super::edge::{Ignored, Translated};
+use super::super::edge::{Ignored, Translated, streamed};
 
 /// Options of Ollama that engines know by the same name.
 const SAME: [&str; 11] = [
@@ -285,10 +285,7 @@ pub(super) fn embed(asked: EmbedAsk) -> Result<Translated, ApiError> {
 fn finish(mut body: Map<String, Value>, settings: Settings, stream: Option<bool>) -> Result<Translated, ApiError> {
     let mut ignored = Vec::new();
     let stream = stream.unwrap_or(true);
-    if stream {
-        body.insert("stream".to_owned(), true.into());
-        body.insert("stream_options".to_owned(), json!({ "include_usage": true }));
-    }
+    streamed(&mut body);
     options(settings.options.unwrap_or_default(), &mut body, &mut ignored)?;
     if let Some(format) = settings.format {
         response_format(format, &mut body)?;
@@ -539,12 +536,12 @@ mod tests {
         let (chat, raw) = ask(json!({"model": "m", "prompt": "Hi", "system": "S", "stream": false})).expect("fine");
         assert!(!raw && !chat.stream);
         let said = json!([{"role": "system", "content": "S"}, {"role": "user", "content": "Hi"}]);
-        assert_eq!(body(chat), json!({"model": "m", "messages": said}));
+        assert_eq!((&chat.body["messages"], &chat.body["stream"]), (&said, &json!(true)), "engines always stream");
         let (plain, raw) =
             ask(json!({"model": "m", "prompt": "Hi", "raw": true, "stream": false, "options": {"num_predict": -1}}))
                 .expect("fine");
         assert!(raw);
-        assert_eq!(body(plain), json!({"model": "m", "prompt": "Hi"}));
+        assert_eq!((&plain.body["prompt"], plain.body.get("max_tokens")), (&json!("Hi"), None));
         for bad in [
             json!({"model": "m", "prompt": "x", "template": "{{ .Prompt }}"}),
             json!({"model": "m", "prompt": "x", "suffix": "y"}),

@@ -10,7 +10,7 @@ mod tell;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use axum::routing::{MethodRouter, any, delete, get, post};
+use axum::routing::{any, delete, get, post};
 use axum::{Json, Router};
 use http::{HeaderMap, Response};
 use myownmesh_compute::{OpenAiPath, Purpose};
@@ -22,8 +22,8 @@ use tokio::time::Instant;
 use self::tell::{Form, Telling};
 use super::edge::{self, Translated};
 use super::models::{find, reachable};
-use super::reply::{Piece, Usage};
-use super::{Api, ApiError, Caller, stamp};
+use super::reply::Usage;
+use super::{Api, ApiError, Caller, refuse, stamp};
 use crate::route::{self, Offer, Route, RouteError};
 
 /// The version of Ollama whose API this is; clients look at it before they use what is newer.
@@ -33,7 +33,6 @@ const LATEST: &str = ":latest";
 
 /// The routes.
 pub(super) fn routes() -> Router<Api> {
-    let not_here = || -> MethodRouter<Api> { any(async || not_offered()) };
     Router::new()
         // What its clients look at to see whether somebody is there.
         .route("/", get(async || "MyOwnLLM is running"))
@@ -45,18 +44,21 @@ pub(super) fn routes() -> Router<Api> {
         .route("/api/generate", post(generate))
         .route("/api/embed", post(embed))
         .route("/api/embeddings", post(embed_one))
-        .route("/api/pull", post(async || not_offered()))
-        .route("/api/push", post(async || not_offered()))
-        .route("/api/create", post(async || not_offered()))
-        .route("/api/copy", post(async || not_offered()))
-        .route("/api/delete", delete(async || not_offered()))
-        .route("/api/blobs/{digest}", not_here())
+        .route("/api/pull", post(not_offered))
+        .route("/api/push", post(not_offered))
+        .route("/api/create", post(not_offered))
+        .route("/api/copy", post(not_offered))
+        .route("/api/delete", delete(not_offered))
+        .route("/api/blobs/{digest}", any(not_offered))
 }
 
-fn not_offered() -> ApiError {
-    ApiError::not_offered(
-        "Models are not made, fetched or deleted through this API. Use the app or `myownmesh model`, then ask again.",
-    )
+async fn not_offered(headers: HeaderMap, body: Body) -> ApiError {
+    let why = || {
+        ApiError::not_offered(
+            "Models are not made, fetched or deleted through this API. Use the app or `myownmesh model`, then ask again.",
+        )
+    };
+    refuse(headers, body, why).await
 }
 
 async fn version() -> Json<Value> {
@@ -113,8 +115,7 @@ async fn answer(
     let mut response = if translated.stream {
         edge::tell(response, telling).await
     } else {
-        let bytes = edge::whole(response).await?;
-        Json(telling.whole(Piece::read(&bytes)?)?).into_response()
+        Json(telling.whole(edge::collected(response).await?)?).into_response()
     };
     edge::note(&mut response, &translated.ignored);
     Ok(response)

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::ApiError;
-use super::super::edge::{Ignored, Translated};
+use super::super::edge::{Ignored, Translated, streamed};
 
 /// Body of `/v1/responses` and of `/v1/responses/input_tokens`.
 #[derive(Debug, Deserialize)]
@@ -121,10 +121,7 @@ pub(super) fn response(asked: &ResponsesAsk) -> Result<Translated, ApiError> {
         }
         None => {}
     }
-    if stream {
-        body.insert("stream".to_owned(), true.into());
-        body.insert("stream_options".to_owned(), json!({ "include_usage": true }));
-    }
+    streamed(&mut body);
     let wants_logprobs = includes(asked, &mut ignored)?;
     if wants_logprobs || asked.top_logprobs.is_some_and(|most| most > 0) {
         body.insert("logprobs".to_owned(), true.into());

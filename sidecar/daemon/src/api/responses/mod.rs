@@ -17,20 +17,22 @@ use myownmesh_control::error::ErrorCode;
 use serde_json::json;
 
 use self::tell::Telling;
-use super::reply::Piece;
-use super::{Api, ApiError, edge};
+use super::{Api, ApiError, edge, refuse};
 
 /// The routes.
 pub(super) fn routes() -> Router<Api> {
     Router::new()
         .route("/v1/responses", post(create))
         .route("/v1/responses/input_tokens", post(count))
-        .route("/v1/responses/{*id}", any(async || not_kept()))
+        .route("/v1/responses/{*id}", any(not_kept))
 }
 
-fn not_kept() -> ApiError {
-    let why = "Answers are not kept here, so none can be asked for by its id. Keep what the first answer told.";
-    ApiError::new(ErrorCode::NotFound, why)
+async fn not_kept(headers: HeaderMap, body: Body) -> ApiError {
+    let why = || {
+        let why = "Answers are not kept here, so none can be asked for by its id. Keep what the first answer told.";
+        ApiError::new(ErrorCode::NotFound, why)
+    };
+    refuse(headers, body, why).await
 }
 
 async fn create(State(api): State<Api>, headers: HeaderMap, body: Body) -> Result<Response<Body>, ApiError> {
@@ -41,7 +43,7 @@ async fn create(State(api): State<Api>, headers: HeaderMap, body: Body) -> Resul
     let mut response = if translated.stream {
         edge::tell(response, telling).await
     } else {
-        Json(telling.whole(Piece::read(&edge::whole(response).await?)?)?).into_response()
+        Json(telling.whole(edge::collected(response).await?)?).into_response()
     };
     edge::note(&mut response, &translated.ignored);
     Ok(response)

@@ -62,7 +62,7 @@ async fn each_api_tells_errors_in_its_own_shape() {
 async fn an_answer_that_breaks_ends_with_an_error_in_each_api() {
     let bench = Bench::new().await;
     for (path, body) in streams("die") {
-        let response = bench.api.local(PORT).oneshot(ask(Method::POST, path, body.to_string())).await;
+        let response = bench.app(PORT).oneshot(ask(Method::POST, path, body.to_string())).await;
         bench.go.notify_one();
         let (status, text) = told(response.expect("infallible")).await;
         assert_eq!(status, StatusCode::OK, "{path}: {text}");
@@ -139,4 +139,32 @@ async fn what_an_engine_cannot_count_is_refused() {
     let (status, text) = bench.local(ask(Method::POST, "/v1/messages/count_tokens", body)).await;
     assert_eq!(status, StatusCode::NOT_IMPLEMENTED, "{text}");
     assert!(sentence("/v1/messages", &text).contains("cannot count"), "{text}");
+}
+
+#[tokio::test]
+async fn where_a_key_is_required_each_api_says_so_in_its_shape() {
+    let bench = Bench::new().await;
+    let store = Store::open(&bench.folder.path().join("device.sqlite")).expect("opened").0;
+    let keys = Keys::start(store, true).await.expect("started");
+    let made = keys.create(crate::keys::KeyName::parse("k").expect("a name")).await.expect("made");
+    let app = bench.api.local(Door { ip: LOOPBACK, port: PORT }, keys.clone());
+    let asked = async |path: &str, method: Method, key: Option<(&'static str, &str)>| {
+        let mut request = ask(method, path, "{}");
+        if let Some((header, value)) = key {
+            request.headers_mut().insert(header, value.parse().expect("a value"));
+        }
+        told(app.clone().oneshot(request).await.expect("infallible")).await
+    };
+    let bearer = format!("Bearer {}", made.secret);
+    for path in ["/v1/chat/completions", "/v1/responses", "/v1/messages", "/api/chat"] {
+        for wrong in [None, Some(("authorization", "Bearer none")), Some(("x-api-key", "mollm-no"))] {
+            let (status, text) = asked(path, Method::POST, wrong).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{path}");
+            assert!(sentence(path, &text).contains("myownmesh key create"), "{text}");
+        }
+        assert_eq!(asked(path, Method::POST, Some(("authorization", &bearer))).await.0, StatusCode::BAD_REQUEST);
+    }
+    assert_eq!(asked("/v1/models", Method::GET, Some(("x-api-key", &made.secret))).await.0, StatusCode::OK);
+    keys.revoke(crate::keys::KeyName::parse("k").expect("a name")).await.expect("revoked");
+    assert_eq!(asked("/v1/models", Method::GET, Some(("x-api-key", &made.secret))).await.0, StatusCode::UNAUTHORIZED);
 }
