@@ -131,7 +131,7 @@ impl Keys {
             Some(0) => return Err(KeyError::Taken(name)),
             Some(_) => {}
         }
-        let made = NewApiKey { name: key.name.clone(), created_at: key.created_at, secret };
+        let made = NewApiKey { name: key.name.clone(), created_at: key.created_at, last_used_at: None, secret };
         self.known.send_modify(|known| known.push(key));
         Ok(made)
     }

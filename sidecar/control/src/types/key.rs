@@ -21,6 +21,8 @@ pub struct NewApiKey {
     pub name: String,
     /// When it was made.
     pub created_at: i64,
+    /// When it was last used; `null`, for it is new.
+    pub last_used_at: Option<i64>,
     /// What programs send. Told this once; this device keeps only a hash of it.
     pub secret: String,
 }

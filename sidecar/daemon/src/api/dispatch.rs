@@ -13,7 +13,7 @@ use super::body::Question;
 use super::relay::{self, Held};
 use super::switched::Bond;
 use super::tally::{Direction, Tally};
-use super::{Api, ApiError};
+use super::{Api, ApiError, wants};
 use crate::route::Route;
 
 /// Told before each attempt, so that a person sees where it is tried.
@@ -57,6 +57,11 @@ impl Api {
         body: Bytes,
         held: Held,
     ) -> Result<Response<Body>, ApiError> {
+        let snapshot = self.compute.snapshot();
+        let engine = snapshot.model(model).and_then(|model| snapshot.engine(&model.engine));
+        if let Some(engine) = engine {
+            wants::check(engine.kind, &body)?;
+        }
         let answer = self.compute.forward(path, model, body).await?;
         let pieces = answer.body.map_err(ApiError::from).boxed();
         relay::answer(answer.status, &answer.headers, pieces, held).await

@@ -25,6 +25,7 @@ mod shape;
 mod stamp;
 mod switched;
 mod tally;
+mod wants;
 
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};

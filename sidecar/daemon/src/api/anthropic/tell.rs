@@ -181,6 +181,8 @@ impl Teller for Telling {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::sse;
 
@@ -260,6 +262,49 @@ mod tests {
         assert_eq!(message["content"], json!([{"type": "text", "text": "Hi"}, call]));
         assert_eq!((&message["stop_reason"], &message["usage"]["output_tokens"]), (&json!("max_tokens"), &json!(3)));
         assert_eq!((&message["type"], &message["model"]), (&json!("message"), &json!("m")));
+    }
+
+    /// Any order of words, thoughts and parts of calls.
+    fn deltas() -> impl Strategy<Value = Vec<Value>> {
+        let delta = prop_oneof![
+            ".{0,6}".prop_map(|text| json!({"content": text})),
+            ".{0,6}".prop_map(|text| json!({"reasoning_content": text})),
+            (0_u64..3, ".{0,6}").prop_map(|(index, text)| {
+                json!({"tool_calls": [{"index": index, "id": "t", "function": {"name": "f", "arguments": text}}]})
+            }),
+        ];
+        prop::collection::vec(delta, 0..12)
+    }
+
+    proptest! {
+        #[test]
+        fn every_block_that_begins_ends_before_the_next(deltas in deltas()) {
+            let mut telling = Telling::new("m".to_owned());
+            let mut text = telling.begin();
+            let told = deltas.into_iter().try_for_each(|one| {
+                text.push_str(&telling.piece(delta(one))?);
+                Ok::<_, ApiError>(())
+            });
+            match told.and_then(|()| telling.end()) {
+                Ok(end) => text.push_str(&end),
+                Err(error) => text.push_str(&telling.failed(&error)),
+            }
+            let (mut open, mut next) = (None, 0);
+            let data = sse::data(text.as_bytes());
+            for event in data.iter().map(|data| serde_json::from_str::<Value>(data).expect("JSON")) {
+                match event["type"].as_str().unwrap_or_default() {
+                    "content_block_start" => {
+                        prop_assert_eq!((open, event["index"].as_u64()), (None, Some(next)));
+                        open = Some(next);
+                        next += 1;
+                    }
+                    "content_block_delta" => prop_assert_eq!(open, event["index"].as_u64()),
+                    "content_block_stop" => prop_assert_eq!(open.take(), event["index"].as_u64()),
+                    "message_stop" => prop_assert_eq!(open, None),
+                    _ => {}
+                }
+            }
+        }
     }
 
     #[test]

@@ -274,6 +274,7 @@ impl Teller for Telling {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde::Deserialize as _;
 
     use super::*;
@@ -348,6 +349,33 @@ mod tests {
         for (at, event) in [(0, 2), (1, 8), (2, 15)] {
             assert_eq!(events[event]["output_index"], at);
             assert_eq!(events[event]["item"]["id"], response["output"][at]["id"]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_told_piece_by_piece_is_the_response(
+            said in prop::collection::vec((any::<bool>(), ".{1,6}"), 0..12),
+        ) {
+            let mut telling = Telling::new(&asked());
+            let mut text = telling.begin();
+            for (thinks, word) in &said {
+                let field = if *thinks { "reasoning_content" } else { "content" };
+                text.push_str(&telling.piece(delta(json!({field: word}))).expect("fine"));
+            }
+            text.push_str(&telling.end().expect("fine"));
+            let events = events(&text);
+            let last = events.last().expect("the end");
+            for (kind, item) in [("response.output_text.delta", "message"), ("response.reasoning_text.delta", "reasoning")] {
+                let deltas: String = events.iter().filter(|event| event["type"] == kind)
+                    .filter_map(|event| event["delta"].as_str()).collect();
+                let items = last["response"]["output"].as_array().expect("a list").iter();
+                let whole: String = items.filter(|one| one["type"] == item)
+                    .filter_map(|one| one["content"][0]["text"].as_str()).collect();
+                prop_assert_eq!(deltas, whole);
+            }
+            let count = |kind: &str| events.iter().filter(|event| event["type"] == kind).count();
+            prop_assert_eq!(count("response.output_item.added"), count("response.output_item.done"));
         }
     }
 
