@@ -57,8 +57,8 @@ async function* browser({ env }) {
 }
 
 async function* clients({ env }) {
-  const test = ['node', '--test', '--test-reporter=tap', at('scripts', 'e2e', 'openai.test.mjs')];
-  yield part('the official OpenAI clients, here and through a peer', test, { count: 'node', env });
+  const test = ['node', '--test', '--test-reporter=tap', at('scripts', 'e2e', 'clients.test.mjs')];
+  yield part('the official clients of three APIs, here and through a peer', test, { count: 'node', env });
 }
 
 async function* window({ env }) {
@@ -99,7 +99,7 @@ export const SUITES = [
   },
   {
     name: 'clients',
-    about: 'OpenAI for Python and JavaScript',
+    about: 'the clients of OpenAI, Anthropic and Ollama',
     needs: ['npm', 'engine', 'daemon', 'test-packages'],
     here: linux,
     run: clients,

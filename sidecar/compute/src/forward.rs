@@ -34,6 +34,9 @@ pub enum OpenAiPath {
     Completions,
     /// `/v1/embeddings`
     Embeddings,
+    /// `/v1/chat/completions/input_tokens`: how many tokens a chat request has, without an answer. Only llama-server
+    /// counts.
+    InputTokens,
 }
 
 impl OpenAiPath {
@@ -43,6 +46,7 @@ impl OpenAiPath {
             Self::ChatCompletions => "/v1/chat/completions",
             Self::Completions => "/v1/completions",
             Self::Embeddings => "/v1/embeddings",
+            Self::InputTokens => "/v1/chat/completions/input_tokens",
         }
     }
 }

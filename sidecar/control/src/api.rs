@@ -9,9 +9,10 @@ use jsonrpsee::proc_macros::rpc;
 
 use crate::error::ControlError;
 use crate::types::{
-    Accepting, ActivityEntry, ActivityFilter, AnswerItem, ChatRequest, Connection, Conversation, ConversationSummary,
-    Decision, DenyKind, DeviceSummary, DoctorReport, Engine, EngineSpec, EventItem, Hardware, Invite, InviteOptions,
-    JoinItem, Knock, Model, NearbyDevice, Network, NetworkKind, Relay, Removal, Role, SettingsPatch, Status,
+    Accepting, ActivityEntry, ActivityFilter, AnswerItem, ApiKey, ChatRequest, Connection, Conversation,
+    ConversationSummary, Decision, DenyKind, DeviceSummary, DoctorReport, Engine, EngineSpec, EventItem, Hardware,
+    Invite, InviteOptions, JoinItem, Knock, Model, NearbyDevice, Network, NetworkKind, NewApiKey, Relay, Removal, Role,
+    SettingsPatch, Status,
 };
 
 pub mod documents;
@@ -233,4 +234,16 @@ pub trait ControlApi {
     /// leads to.
     #[method(name = "doctor", param_kind = map)]
     async fn doctor(&self, device: Option<String>) -> Result<DoctorReport, ControlError>;
+
+    /// Makes a key for the local API; its secret is told this once.
+    #[method(name = "key_create", param_kind = map)]
+    async fn key_create(&self, name: String) -> Result<NewApiKey, ControlError>;
+
+    /// The keys for the local API, the oldest first.
+    #[method(name = "key_list", param_kind = map)]
+    async fn key_list(&self) -> Result<Vec<ApiKey>, ControlError>;
+
+    /// Ends a key for the local API at once.
+    #[method(name = "key_revoke", param_kind = map)]
+    async fn key_revoke(&self, name: String) -> Result<ApiKey, ControlError>;
 }

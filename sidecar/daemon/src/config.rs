@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use toml_edit::{DocumentMut, Item, value};
@@ -18,7 +18,9 @@ const DEVICE_NAME: &str = "device_name";
 const API_PORT: &str = "api_port";
 const LISTEN: &str = "listen";
 const RELAY: &str = "relay";
-const KNOWN: [&str; 4] = [DEVICE_NAME, API_PORT, LISTEN, RELAY];
+const API_LISTEN: &str = "api_listen";
+const API_REQUIRES_KEY: &str = "api_requires_key";
+const KNOWN: [&str; 6] = [DEVICE_NAME, API_PORT, LISTEN, RELAY, API_LISTEN, API_REQUIRES_KEY];
 
 /// The file could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +41,10 @@ pub(crate) struct Config {
     pub(crate) listen: Option<SocketAddr>,
     /// Relay to use.
     pub(crate) relay: Option<RelayChoice>,
+    /// Address of this device that the local API listens on.
+    pub(crate) api_listen: Option<IpAddr>,
+    /// Whether the local API asks for a key, also on loopback.
+    pub(crate) api_requires_key: Option<bool>,
 }
 
 /// The file.
@@ -110,6 +116,8 @@ fn interpret(document: &DocumentMut) -> (Config, Vec<String>) {
         api_port: read.key(API_PORT, "a port from 0 to 65535", |item| item.as_integer()?.try_into().ok()),
         listen: read.key(LISTEN, "an address like \"0.0.0.0:4000\"", |item| item.as_str()?.parse().ok()),
         relay: read.key(RELAY, "a URL or \"none\", in quotes", |item| item.as_str()?.parse().ok()),
+        api_listen: read.key(API_LISTEN, "an address like \"0.0.0.0\"", |item| item.as_str()?.parse().ok()),
+        api_requires_key: read.key(API_REQUIRES_KEY, "true or false", Item::as_bool),
     };
     let unknown: Vec<String> =
         document.iter().map(|(key, _)| quotable(key)).filter(|key| !KNOWN.contains(&key.as_str())).collect();
@@ -155,7 +163,8 @@ mod tests {
 
     #[test]
     fn every_setting_is_read() {
-        let text = b"device_name = \"Desk\"\napi_port = 0\nlisten = \"[::1]:9\"\nrelay = \"none\"\n";
+        let text = b"device_name = \"Desk\"\napi_port = 0\nlisten = \"[::1]:9\"\nrelay = \"none\"\n\
+                    api_listen = \"0.0.0.0\"\napi_requires_key = true\n";
         let (_folder, file) = file(text);
         let (config, warnings) = file.load().expect("read");
         assert!(warnings.is_empty(), "{warnings:?}");
@@ -166,6 +175,8 @@ mod tests {
                 api_port: Some(0),
                 listen: Some("[::1]:9".parse().expect("address")),
                 relay: Some(RelayChoice::Off),
+                api_listen: Some("0.0.0.0".parse().expect("address")),
+                api_requires_key: Some(true),
             }
         );
     }

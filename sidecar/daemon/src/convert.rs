@@ -20,6 +20,7 @@ use crate::conversations::ConversationError;
 use crate::engines::SavedEngineError;
 use crate::home::HomeError;
 use crate::identity::IdentityError;
+use crate::keys::KeyError;
 use crate::route::Offer;
 use crate::store::StoreError;
 
@@ -137,6 +138,18 @@ impl IntoControl for ConfigError {
 impl IntoControl for SavedEngineError {
     fn into_control(self) -> ControlError {
         ControlError::new(ErrorCode::HomeUnusable, self.to_string())
+    }
+}
+
+impl IntoControl for KeyError {
+    fn into_control(self) -> ControlError {
+        let code = match &self {
+            Self::BadName => ErrorCode::InvalidArgument,
+            Self::NotFound(_) => ErrorCode::NotFound,
+            Self::Taken(_) | Self::TooMany => ErrorCode::Conflict,
+            Self::Store(_) => ErrorCode::HomeUnusable,
+        };
+        ControlError::new(code, self.to_string())
     }
 }
 

@@ -20,6 +20,7 @@ use crate::conversations::{Conversations, Scope};
 use crate::convert::Names;
 use crate::engines::SavedEngines;
 use crate::events::Events;
+use crate::keys::Keys;
 use crate::lending::Lending;
 use crate::permissions::Permissions;
 use crate::prompts::Prompts;
@@ -57,6 +58,8 @@ pub(crate) struct Daemon {
     pub(crate) joins: Streams<JoinEvent>,
     /// Engines a person added.
     pub(crate) engines: SavedEngines,
+    /// Keys for the local API.
+    pub(crate) keys: Keys,
     /// Everything that happens.
     pub(crate) events: Events,
     /// The person's configuration.

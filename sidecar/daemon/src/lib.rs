@@ -5,7 +5,7 @@
 //! [`serve::run`] is the whole life of a daemon: start order, ready, one ordered shutdown. Everything else is private
 //! to it. The command line in the binary talks to a running daemon through `myownmesh_control` alone.
 //!
-//! - The home: `home`, `config`, `identity`, `secrets`, `store`, `log`, `files`
+//! - The home: `home`, `config`, `identity`, `secrets`, `keys`, `store`, `log`, `files`
 //! - What it does: `api` and `route` (who answers what), `chat`, `conversations`, `lending`, `card`, `doctor`
 //! - What it keeps in step with the others: `prompts`, `capabilities`, `catalogue`, in the `collections` of the mesh
 //! - What may be done here: `permissions` (by tools), `scopes` (by members)
@@ -32,6 +32,7 @@ mod feeds;
 mod files;
 mod home;
 mod identity;
+mod keys;
 mod lending;
 mod log;
 pub mod options;

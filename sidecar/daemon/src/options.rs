@@ -1,7 +1,7 @@
 //! What `serve` can be told at the start, and what it tells when it is ready.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -18,6 +18,9 @@ pub struct ServeOptions {
     pub home: Home,
     /// Port of the local API; 0 picks a free one; none: as configured, else [`DEFAULT_API_PORT`].
     pub api_port: Option<u16>,
+    /// Address of this device that the local API listens on; none: as configured, else loopback. Beyond loopback it asks
+    /// for a key.
+    pub api_listen: Option<IpAddr>,
     /// Address to reach this device at; port 0 picks a free one.
     pub listen: Option<SocketAddr>,
     /// Relay to use; none: as configured, else no relay.
@@ -41,6 +44,7 @@ impl ServeOptions {
         Self {
             home,
             api_port: None,
+            api_listen: None,
             listen: None,
             relay: None,
             mdns: true,

@@ -12,6 +12,9 @@ use crate::text::{listed, quotable};
 /// How many known models an error names.
 const NAMED: usize = 5;
 
+/// The model id that always means the best there is; a model of that very name hides it.
+pub(crate) const VIRTUAL: &str = "myownllm";
+
 /// What one device offers now.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Offer {
@@ -135,6 +138,11 @@ impl From<RouteError> for ControlError {
 /// With a model: this device if it has it, then connected members that do, the nearest first. Without one: a real model
 /// here, then on a member, then the demo model here, then on a member; loaded ones before others.
 pub(crate) fn resolve(via: Via, model: Option<&str>, offers: &[Offer]) -> Result<Vec<Route>, RouteError> {
+    resolve_for(Purpose::Chat, via, model, offers)
+}
+
+/// The same, for a model of `purpose` where none is named.
+fn resolve_for(purpose: Purpose, via: Via, model: Option<&str>, offers: &[Offer]) -> Result<Vec<Route>, RouteError> {
     let asked: Vec<&Offer> = match via {
         Via::Auto => offers.iter().collect(),
         Via::Local => offers.iter().filter(|offer| offer.this_device).collect(),
@@ -147,7 +155,7 @@ pub(crate) fn resolve(via: Via, model: Option<&str>, offers: &[Offer]) -> Result
     }
     let wanted = |candidate: &CardModel| match model {
         Some(model) => candidate.id == model,
-        None => candidate.purpose == Purpose::Chat && candidate.usable(),
+        None => candidate.purpose == purpose && candidate.usable(),
     };
     let mut found: Vec<(&Offer, &CardModel)> = asked
         .iter()
@@ -168,20 +176,31 @@ pub(crate) fn resolve(via: Via, model: Option<&str>, offers: &[Offer]) -> Result
     Ok(found.into_iter().map(to_route).collect())
 }
 
-/// Candidates for a model id of the local API: a plain id, or `DEVICE/MODEL`.
-pub(crate) fn resolve_id(id: &str, offers: &[Offer]) -> Result<Vec<Route>, RouteError> {
-    let here = offers.iter().any(|offer| offer.this_device && offer.models.iter().any(|model| model.id == id));
+/// Candidates for a model id of the local API: a plain id, `DEVICE/MODEL`, or in place of a model [`VIRTUAL`], the best
+/// for `purpose`.
+pub(crate) fn resolve_id(id: &str, purpose: Purpose, offers: &[Offer]) -> Result<Vec<Route>, RouteError> {
+    let has = |offer: &&Offer, id: &str| offer.models.iter().any(|model| model.id == id);
+    let named = |via: Via, id: &str| {
+        let mut asked = offers.iter().filter(|offer| match via {
+            Via::Auto => true,
+            Via::Local => offer.this_device,
+            Via::Device(device) => offer.device == device,
+        });
+        let best = id == VIRTUAL && !asked.any(|offer| has(&offer, id));
+        resolve_for(purpose, via, Some(id).filter(|_| !best), offers)
+    };
+    let here = offers.iter().any(|offer| offer.this_device && has(&offer, id));
     if !here {
         let names = || offers.iter().map(|offer| (offer.device, offer.name.as_str()));
         // Names may contain slashes, and so may model ids: every cut is tried.
         for (at, _) in id.match_indices('/') {
             let (device, model) = (&id[..at], &id[at + 1..]);
             if let Ok(device) = devices::find(names(), device) {
-                return resolve(Via::Device(device), Some(model), offers);
+                return named(Via::Device(device), model);
             }
         }
     }
-    resolve(Via::Auto, Some(id), offers)
+    named(Via::Auto, id)
 }
 
 fn refuses(offer: &Offer) -> bool {

@@ -4,7 +4,7 @@
 //! others come in. End: the same backwards.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::activity::Activity;
-use crate::api::{self, Api};
+use crate::api::{self, Api, Door};
 use crate::catalogue::Showing;
 use crate::chat::Answers;
 use crate::config::{Config, ConfigFile};
@@ -33,6 +33,7 @@ use crate::engines::SavedEngines;
 use crate::events::Events;
 use crate::home::HeldHome;
 use crate::identity::{self, SecretsPolicy};
+use crate::keys::Keys;
 use crate::lending::Lending;
 use crate::options::DEFAULT_API_PORT;
 pub use crate::options::{Ready, RelayChoice, ServeOptions};
@@ -87,7 +88,8 @@ async fn asked_to_end() {
 /// What is settled before anything runs: flags over configuration over defaults.
 struct Settings {
     device_name: DeviceName,
-    api_port: u16,
+    api: Door,
+    key_required: bool,
     listen: Vec<SocketAddr>,
     relay: Option<RelayUrl>,
 }
@@ -109,9 +111,14 @@ impl Settings {
                 Some(url.parse().map_err(|_| invalid(format!("\"{}\" is not the URL of a relay.", quotable(url))))?)
             }
         };
-        let api_port = options.api_port.or(config.api_port).unwrap_or(DEFAULT_API_PORT);
+        let api = Door {
+            ip: options.api_listen.or(config.api_listen).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            port: options.api_port.or(config.api_port).unwrap_or(DEFAULT_API_PORT),
+        };
+        // Whoever reaches the network could use it otherwise.
+        let key_required = !api.ip.is_loopback() || config.api_requires_key == Some(true);
         let listen = options.listen.or(config.listen).into_iter().collect();
-        Ok(Self { device_name, api_port, listen, relay })
+        Ok(Self { device_name, api, key_required, listen, relay })
     }
 }
 
@@ -121,19 +128,26 @@ fn default_name() -> Result<DeviceName, ControlError> {
         .map_err(|error| ControlError::new(ErrorCode::Internal, sentence(&error)))
 }
 
-async fn bind_api(port: u16) -> Result<(TcpListener, u16), ControlError> {
+async fn bind_api(door: Door) -> Result<(TcpListener, Door), ControlError> {
+    let Door { ip, port } = door;
     let bound = async {
-        let listener = api::bind(port).await?;
+        let listener = api::bind(ip, port).await?;
         let port = listener.local_addr()?.port();
-        Ok::<_, io::Error>((listener, port))
+        Ok::<_, io::Error>((listener, Door { ip, port }))
     };
     bound.await.map_err(|error| {
         let cause = if error.kind() == io::ErrorKind::AddrInUse { "is taken by another program" } else { "cannot be used" };
         let message = format!(
-            "Port {port} of the local API {cause} ({error}). Stop that program, or start with --api-port 0 for any free port."
+            "Port {port} of the local API at {ip} {cause} ({error}). Stop that program, or start with --api-port 0 for any free port."
         );
         ControlError::new(ErrorCode::PortInUse, message)
     })
+}
+
+/// Where programs of this device find the API.
+fn api_url(door: Door) -> String {
+    let ip = if door.ip.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { door.ip };
+    format!("http://{}/v1", SocketAddr::new(ip, door.port))
 }
 
 /// The engines to begin with: saved ones, then those of the command line that are not among them.
@@ -168,7 +182,7 @@ impl Running {
         let config_file = ConfigFile::at(home.join("config.toml"));
         let (config, mut warnings) = config_file.load().or_control()?;
         let settings = Settings::settle(options, &config, &mut warnings)?;
-        let (listener, api_port) = bind_api(settings.api_port).await?;
+        let (listener, door) = bind_api(settings.api).await?;
 
         let policy = SecretsPolicy::parse(std::env::var("MYOWNMESH_SECRETS").ok().as_deref()).or_control()?;
         let identity = identity::load(home.path(), policy).await.or_control()?;
@@ -182,6 +196,7 @@ impl Running {
         let scopes = Scopes::start(store.clone()).await.or_control()?;
         let conversations = Conversations::start(store.clone()).await.or_control()?;
         let showing = Showing::start(store.clone()).await.or_control()?;
+        let keys = Keys::start(store.clone(), settings.key_required).await.or_control()?;
 
         let builtin = options.builtin_engine.then(|| builtin::config(home.path(), |name| std::env::var_os(name)));
         let engine_specs = engine_specs(saved, &options.engines)?;
@@ -207,7 +222,7 @@ impl Running {
 
         let facts = Facts {
             identity_store: identity.secrets.place(),
-            api_url: format!("http://127.0.0.1:{api_port}/v1"),
+            api_url: api_url(door),
             models: home.join("models"),
             warnings,
         };
@@ -233,11 +248,12 @@ impl Running {
             scopes,
             conversations,
             engines,
+            keys,
             events,
             facts,
             stop,
         });
-        Self::open_doors(daemon, home, store, (listener, api_port), options).await
+        Self::open_doors(daemon, home, store, (listener, door), options).await
     }
 
     /// The last part of the start: from here on others can come in.
@@ -245,12 +261,12 @@ impl Running {
         daemon: Arc<Daemon>,
         home: HeldHome,
         store: Store,
-        (listener, api_port): (TcpListener, u16),
+        (listener, door): (TcpListener, Door),
         options: &ServeOptions,
     ) -> Result<Self, ControlError> {
         let tasks = TaskTracker::new();
         feeds::start(&daemon, &tasks);
-        tasks.spawn(api::serve(listener, daemon.api.local(api_port), daemon.stop.clone()));
+        tasks.spawn(api::serve(listener, daemon.api.local(door, daemon.keys.clone()), daemon.stop.clone()));
         let (rpc, rpc_end) = Rpc::new(Control::new(Arc::clone(&daemon)));
         let mut doors = tokio::task::JoinSet::new();
         let bridge = open_bridge(&rpc, options.bridge_port, &mut doors).await?;

@@ -34,6 +34,7 @@ pub mod device;
 pub mod doctor;
 pub mod invite;
 pub mod join;
+pub mod key;
 pub mod knock;
 pub mod network;
 pub mod permission;

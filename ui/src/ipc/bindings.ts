@@ -154,6 +154,12 @@ export const commands = {
 	hardware: () => typedError<Hardware, ControlError>(__TAURI_INVOKE("hardware")),
 	/**  Runs the staged checks, on this device or against a member. */
 	doctor: (device: string | null) => typedError<DoctorReport, ControlError>(__TAURI_INVOKE("doctor", { device })),
+	/**  Makes a key for the local API; its secret is told this once. */
+	keyCreate: (name: string) => typedError<NewApiKey, ControlError>(__TAURI_INVOKE("key_create", { name })),
+	/**  The keys for the local API. */
+	keyList: () => typedError<ApiKey[], ControlError>(__TAURI_INVOKE("key_list")),
+	/**  Ends a key for the local API. */
+	keyRevoke: (name: string) => typedError<ApiKey, ControlError>(__TAURI_INVOKE("key_revoke", { name })),
 	/**  Everything that happens, from the first event after `after` (0: only what happens from now on). */
 	eventsStream: (after: number, channel: Channel<EventItem>) => typedError<number, ControlError>(__TAURI_INVOKE("events_stream", { after, channel })),
 	/**  The events of an answer, from the first after `after`; ends with `done` or `error`. */
@@ -320,6 +326,16 @@ export type AnswerItem = {
 	/**  Position in the stream, from 1; give it as `after` to resume. */
 	seq: number,
 } & AnswerEvent;
+
+/**  A key for the local API, without its secret. */
+export type ApiKey = {
+	/**  Its name; unique on this device. */
+	name: string,
+	/**  When it was made. */
+	created_at: number,
+	/**  When it was last used; `null` for never. */
+	last_used_at: number | null,
+};
 
 /**  Who said a message. */
 export type Author = 
@@ -1125,6 +1141,18 @@ export type NetworkSettings = {
 	announce: boolean,
 	/**  One switch that overrules relays and lookup: nothing beyond the local network is contacted. */
 	air_gapped: boolean,
+};
+
+/**  A key that was made a moment ago. */
+export type NewApiKey = {
+	/**  Its name; unique on this device. */
+	name: string,
+	/**  When it was made. */
+	created_at: number,
+	/**  When it was last used; `null`, for it is new. */
+	last_used_at: number | null,
+	/**  What programs send. Told this once; this device keeps only a hash of it. */
+	secret: string,
 };
 
 /**  The notification of a knock was clicked: open its card, if it still waits. */

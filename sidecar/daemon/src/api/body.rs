@@ -47,6 +47,13 @@ pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiEr
     Ok(bytes.freeze())
 }
 
+/// Reads a body that nobody wants, so that its sender gets to read the refusal and can use the connection again.
+pub(super) async fn discard(headers: &HeaderMap, body: Body) {
+    if !headers.contains_key(header::EXPECT) {
+        drain(body.into_data_stream()).await;
+    }
+}
+
 /// Closing a connection that still receives resets it, and the answer with it.
 async fn drain(mut stream: BodyDataStream) {
     let reading = async {
@@ -98,7 +105,7 @@ impl Question {
         // `stream` must be a boolean where it is given; serde has checked that.
         let _ = envelope.stream;
         match path {
-            OpenAiPath::ChatCompletions => {
+            OpenAiPath::ChatCompletions | OpenAiPath::InputTokens => {
                 let messages = envelope.messages.map(RawValue::get);
                 let count = messages.and_then(|text| serde_json::from_str::<Vec<IgnoredAny>>(text).ok());
                 if count.is_none_or(|messages| messages.is_empty()) {

@@ -14,7 +14,7 @@ use super::leave::Leave;
 use super::relay::{self, Held};
 use super::switched::Bond;
 use super::tally::{Direction, Tally};
-use super::{Api, ApiError};
+use super::{Api, ApiError, wants};
 use crate::route::Route;
 
 /// Told before each attempt, so that a person sees where it is tried.
@@ -59,6 +59,11 @@ impl Api {
         leave: Option<Leave>,
         held: Held,
     ) -> Result<Response<Body>, ApiError> {
+        let snapshot = self.compute.snapshot();
+        let engine = snapshot.model(model).and_then(|model| snapshot.engine(&model.engine));
+        if let Some(engine) = engine {
+            wants::check(engine.kind, &body)?;
+        }
         let asked = self.compute.forward(path, model, body);
         let answer = match &leave {
             None => asked.await?,

@@ -8,6 +8,7 @@ use myownmesh_control::error::{ControlError, ErrorCode};
 use myownmesh_mesh::{ErrorKind as MeshKind, MeshError};
 use serde_json::{Value, json};
 
+use crate::keys::KeyRefusal;
 use crate::lending::Refusal;
 use crate::route::RouteError;
 use crate::scopes::ScopeRefusal;
@@ -80,18 +81,61 @@ impl ApiError {
         Self::new(ErrorCode::NotAllowed, message)
     }
 
+    /// A key is needed, and none came or a wrong one.
+    pub(crate) fn key(refusal: KeyRefusal) -> Self {
+        Self::new(ErrorCode::NotAllowed, refusal.to_string()).with_status(StatusCode::UNAUTHORIZED)
+    }
+
+    /// This API has such a request, this program does not.
+    pub(crate) fn not_offered(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::InvalidArgument, message).with_status(StatusCode::NOT_IMPLEMENTED)
+    }
+
+    /// An answer of an engine that is not of the form it should have.
+    pub(crate) fn bad_answer(reason: &str) -> Self {
+        Self::new(
+            ErrorCode::EngineBadAnswer,
+            format!("The engine's answer cannot be read: {reason}. Ask again, or choose another model."),
+        )
+    }
+
+    /// An answer that ended in the middle.
+    pub(crate) fn broke_off() -> Self {
+        Self::new(ErrorCode::EngineFailed, "The answer broke off before it was complete. Ask again.")
+    }
+
     /// No such path.
     pub(crate) fn no_route() -> Self {
         Self::new(
             ErrorCode::NotFound,
-            "There is nothing at this path. The API is under /v1: models, chat/completions, completions, embeddings.",
+            "There is nothing at this path. OpenAI's API is under /v1 (models, chat/completions, completions, \
+             embeddings, responses), Anthropic's under /v1/messages, Ollama's under /api.",
         )
     }
 
     /// The path is there, the method is not.
     pub(crate) fn wrong_method() -> Self {
-        Self::new(ErrorCode::InvalidArgument, "This path does not take this method: GET models, POST the others.")
-            .with_status(StatusCode::METHOD_NOT_ALLOWED)
+        Self::new(
+            ErrorCode::InvalidArgument,
+            "This path does not take this method: GET what lists or shows something, POST the others.",
+        )
+        .with_status(StatusCode::METHOD_NOT_ALLOWED)
+    }
+
+    /// Its HTTP status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Whether the engine or the other device does not know the path at all, rather than the model.
+    pub(crate) fn no_such_path(&self) -> bool {
+        let unknown = [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_IMPLEMENTED];
+        self.code == ErrorCode::InvalidArgument && unknown.contains(&self.status)
+    }
+
+    /// Whether it is worth the wait: the device is busy.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.code == ErrorCode::Busy
     }
 
     /// Whether another device may still succeed.
@@ -139,6 +183,8 @@ impl IntoResponse for ApiError {
         if self.code == ErrorCode::Busy {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
         }
+        // For whoever has to tell it in the shape of another API.
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -1,36 +1,53 @@
 //! Keeps web pages away from the local API. Any page can make a browser send requests to 127.0.0.1, and by DNS
 //! rebinding even under its own name; a program of this device names us by our own host and sends no foreign origin.
+//! Where a key is required, it is asked for here as well.
+
+use std::net::IpAddr;
 
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Method, Uri, header};
 
-use super::ApiError;
+use super::{ApiError, body};
+use crate::keys::Keys;
+
+/// Where the local API listens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Door {
+    /// The address of this device.
+    pub(crate) ip: IpAddr,
+    /// The port.
+    pub(crate) port: u16,
+}
 
 /// Lets requests of programs through.
-pub(super) async fn check(port: u16, request: Request, next: Next) -> Response {
-    match admit(port, request.method(), request.uri(), request.headers()) {
+pub(super) async fn check(door: Door, keys: &Keys, request: Request, next: Next) -> Response {
+    let admitted = admit(door, request.method(), request.uri(), request.headers())
+        .and_then(|()| keys.admit(request.headers()).map_err(ApiError::key));
+    match admitted {
         Ok(()) => next.run(request).await,
         Err(error) => {
             tracing::info!(path = request.uri().path(), %error, "a request was refused");
+            let (parts, body) = request.into_parts();
+            body::discard(&parts.headers, body).await;
             error.into_response()
         }
     }
 }
 
-fn admit(port: u16, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
+fn admit(door: Door, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = hosts.next().and_then(|value| value.to_str().ok());
-    let named = host.is_some_and(|host| is_ours(host, port)) && hosts.next().is_none();
-    if !named || uri.authority().is_some_and(|authority| !is_ours(authority.as_str(), port)) {
+    let named = host.is_some_and(|host| is_ours(host, door)) && hosts.next().is_none();
+    if !named || uri.authority().is_some_and(|authority| !is_ours(authority.as_str(), door)) {
         return Err(ApiError::foreign(
-            "This API answers only under 127.0.0.1, localhost or [::1] with its own port. Use that address.",
+            "This API answers only under the number of its address (or localhost) with its own port. Use that address.",
         ));
     }
     let foreign_origin = headers.get_all(header::ORIGIN).iter().any(|origin| {
         let origin = origin.to_str().unwrap_or_default();
-        !origin.strip_prefix("http://").is_some_and(|authority| is_ours(authority, port))
+        !origin.strip_prefix("http://").is_some_and(|authority| is_ours(authority, door))
     });
     let cross_site =
         headers.get("sec-fetch-site").is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
@@ -43,13 +60,21 @@ fn admit(port: u16, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(
     Ok(())
 }
 
-/// Whether `authority` is one of our own names with our port.
-fn is_ours(authority: &str, port: u16) -> bool {
+/// Whether `authority` is one of our own names with our port. Beyond loopback a number is a name of ours as well: what
+/// rebinds is a name.
+fn is_ours(authority: &str, door: Door) -> bool {
     let (host, given) = match authority.rsplit_once(':') {
         Some((host, given)) if !given.ends_with(']') => (host, given.parse().ok()),
         _ => (authority, Some(80)),
     };
-    given == Some(port) && (host.eq_ignore_ascii_case("localhost") || matches!(host, "127.0.0.1" | "[::1]"))
+    let loopback = host.eq_ignore_ascii_case("localhost") || matches!(host, "127.0.0.1" | "[::1]");
+    given == Some(door.port) && (loopback || is_number_of(host, door.ip))
+}
+
+fn is_number_of(host: &str, ip: IpAddr) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let number: Option<IpAddr> = bare.parse().ok();
+    !ip.is_loopback() && number.is_some_and(|number| ip.is_unspecified() || number == ip)
 }
 
 #[cfg(test)]
@@ -59,13 +84,17 @@ mod tests {
     use super::*;
 
     fn admitted(method: &str, uri: &str, headers: &[(&str, &str)]) -> bool {
+        admitted_at("127.0.0.1", method, uri, headers)
+    }
+
+    fn admitted_at(ip: &str, method: &str, uri: &str, headers: &[(&str, &str)]) -> bool {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             let name = HeaderName::from_bytes(name.as_bytes()).expect("a header");
             map.append(name, value.parse().expect("a value"));
         }
         let (method, uri) = (method.parse().expect("a method"), uri.parse().expect("a target"));
-        admit(1473, &method, &uri, &map).is_ok()
+        admit(Door { ip: ip.parse().expect("an address"), port: 1473 }, &method, &uri, &map).is_ok()
     }
 
     #[test]
@@ -77,6 +106,25 @@ mod tests {
         }
         let fetch = [("host", "localhost:1473"), ("sec-fetch-site", "none")];
         assert!(admitted("GET", "/", &fetch));
+    }
+
+    #[test]
+    fn beyond_loopback_a_number_is_a_name_of_ours() {
+        for (ip, host, fine) in [
+            ("0.0.0.0", "192.168.1.5:1473", true),
+            ("0.0.0.0", "localhost:1473", true),
+            ("0.0.0.0", "desk.example:1473", false),
+            ("0.0.0.0", "192.168.1.5:80", false),
+            ("192.168.1.5", "192.168.1.5:1473", true),
+            ("192.168.1.5", "192.168.1.6:1473", false),
+            ("::", "[fd00::1]:1473", true),
+            ("127.0.0.1", "192.168.1.5:1473", false),
+        ] {
+            assert_eq!(admitted_at(ip, "GET", "/v1/models", &[("host", host)]), fine, "{ip} {host}");
+            let origin = format!("http://{host}");
+            let page = [("host", "localhost:1473"), ("origin", origin.as_str())];
+            assert_eq!(admitted_at(ip, "GET", "/v1/models", &page), fine, "{ip} {origin}");
+        }
     }
 
     #[test]

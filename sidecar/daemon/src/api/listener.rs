@@ -1,7 +1,7 @@
-//! The local listener: loopback only, one task per connection, and an end that waits for nobody long.
+//! The local listener: loopback unless told otherwise, one task per connection, and an end that waits for nobody long.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use axum::Router;
@@ -20,8 +20,8 @@ const GRACE: Duration = Duration::from_millis(300);
 const BREATHER: Duration = Duration::from_millis(50);
 
 /// Takes the port; 0 picks a free one.
-pub(crate) async fn bind(port: u16) -> io::Result<TcpListener> {
-    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await
+pub(crate) async fn bind(ip: IpAddr, port: u16) -> io::Result<TcpListener> {
+    TcpListener::bind(SocketAddr::new(ip, port)).await
 }
 
 /// Serves until `stop`, then ends what is left within moments.

@@ -3,27 +3,40 @@
 //! It is mounted twice: on the local listener for programs of this device, and on the mesh for members of the network.
 //! [`Caller`] tells which; a request that carries neither mark is refused. Members get what runs on this very device
 //! and nothing further, so requests never travel in circles.
+//!
+//! Programs of this device may also speak Ollama's API or Anthropic's, or OpenAI's responses. Those are translated at
+//! this edge (`edge`), so that engines and peers are only ever asked in the one protocol.
 
+mod anthropic;
 mod body;
 mod dispatch;
+mod edge;
 mod error;
 mod guard;
 mod leave;
 mod listener;
 mod models;
 mod offers;
+mod ollama;
 mod openai;
 mod relay;
+mod reply;
+mod responses;
+mod shape;
+mod stamp;
 mod switched;
 mod tally;
+mod wants;
 
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::FromRequestParts;
 use axum::routing::{get, post};
 use axum::{Extension, Router, middleware};
+use http::HeaderMap;
 use http::request::Parts;
 use myownmesh_compute::{Compute, OpenAiPath};
 use myownmesh_mesh::{Asker, Mesh};
@@ -31,10 +44,12 @@ use tokio::time::{Instant, timeout_at};
 
 pub(crate) use body::{MAX_BODY, Question};
 pub(crate) use error::ApiError;
+pub(crate) use guard::Door;
 pub(crate) use listener::{bind, serve};
 pub(crate) use offers::offers;
 
 use crate::activity::Activity;
+use crate::keys::Keys;
 use crate::lending::Lending;
 use crate::route::{Offer, Route, RouteError};
 use crate::scopes::Scopes;
@@ -129,19 +144,29 @@ impl Api {
             .route(OpenAiPath::ChatCompletions.as_str(), post_to(OpenAiPath::ChatCompletions))
             .route(OpenAiPath::Completions.as_str(), post_to(OpenAiPath::Completions))
             .route(OpenAiPath::Embeddings.as_str(), post_to(OpenAiPath::Embeddings))
+            .route(OpenAiPath::InputTokens.as_str(), post_to(OpenAiPath::InputTokens))
             .with_state(self.clone())
     }
 
-    /// The routes for programs of this device, which reach it at `port` of the loopback address.
-    pub(crate) fn local(&self, port: u16) -> Router {
+    /// The routes for programs of this device, which reach it at `door`.
+    pub(crate) fn local(&self, door: Door, keys: Keys) -> Router {
         self.service()
-            .fallback(async || ApiError::no_route())
-            .method_not_allowed_fallback(async || ApiError::wrong_method())
+            .merge(ollama::routes().merge(anthropic::routes()).merge(responses::routes()).with_state(self.clone()))
+            .fallback(|headers, body| refuse(headers, body, ApiError::no_route))
+            .method_not_allowed_fallback(|headers, body| refuse(headers, body, ApiError::wrong_method))
             .layer(Extension(Caller::Local))
-            .layer(middleware::from_fn(move |request, next| async move {
-                Ok::<_, Infallible>(guard::check(port, request, next).await)
+            .layer(middleware::from_fn(move |request, next| {
+                let keys = keys.clone();
+                async move { Ok::<_, Infallible>(guard::check(door, &keys, request, next).await) }
             }))
+            .layer(middleware::from_fn(shape::dress))
     }
+}
+
+/// Refuses a request whatever it says.
+async fn refuse(headers: HeaderMap, body: Body, why: fn() -> ApiError) -> ApiError {
+    body::discard(&headers, body).await;
+    why()
 }
 
 #[cfg(test)]

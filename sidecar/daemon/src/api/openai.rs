@@ -11,7 +11,7 @@ use super::body::{self, Question};
 use super::leave::Leave;
 use super::relay::Held;
 use super::tally::{Direction, Tally};
-use super::{Api, ApiError, Caller};
+use super::{Api, ApiError, Caller, edge};
 use crate::lending::Permit;
 use crate::route::{self, Via};
 
@@ -37,7 +37,8 @@ pub(super) async fn complete(
     let question = Question::parse(path, body::read(&headers, body).await?)?;
     match caller {
         Caller::Local => {
-            let routes = api.routes(|offers| route::resolve_id(&question.model, offers)).await?;
+            let purpose = edge::purpose(path);
+            let routes = api.routes(|offers| route::resolve_id(&question.model, purpose, offers)).await?;
             api.ask(&routes, path, &question, &mut |_| {}).await
         }
         Caller::Member(asker) => {

@@ -1,5 +1,6 @@
 //! The routes over a real listener, with an engine that does what a test wants.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -20,11 +21,15 @@ use tower::ServiceExt;
 use super::*;
 use crate::store::Store;
 
+mod others;
+
 const PORT: u16 = 1473;
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 struct Bench {
-    _folder: TempDir,
+    folder: TempDir,
     api: Api,
+    keys: Keys,
     /// Lets a held answer of the engine go.
     go: Arc<Notify>,
 }
@@ -82,13 +87,19 @@ impl Bench {
         tokio::time::timeout(Duration::from_secs(10), ready).await.expect("in time").expect("a model");
         let (events, stop) = (crate::events::Events::new(), tokio_util::sync::CancellationToken::new());
         let activity = crate::activity::Activity::start(store.clone(), events, stop).await.expect("started");
+        let keys = Keys::start(store.clone(), false).await.expect("started");
         let lending = Lending::start(store.clone()).await.expect("started");
         let api = Api::new(compute, lending, Scopes::start(store).await.expect("started"), activity);
-        Self { _folder: folder, api, go }
+        Self { folder, api, keys, go }
+    }
+
+    /// The routes for programs of this device.
+    fn app(&self, port: u16) -> Router {
+        self.api.local(Door { ip: LOOPBACK, port }, self.keys.clone())
     }
 
     async fn local(&self, request: Request<Body>) -> (StatusCode, String) {
-        told(self.api.local(PORT).oneshot(request).await.expect("infallible")).await
+        told(self.app(PORT).oneshot(request).await.expect("infallible")).await
     }
 
     async fn member(&self, mut request: Request<Body>) -> (StatusCode, String) {
@@ -148,7 +159,7 @@ async fn programs_of_this_device_are_served() {
 #[tokio::test]
 async fn an_engine_that_dies_is_heard_of() {
     let bench = Bench::new().await;
-    let response = bench.api.local(PORT).oneshot(say("org/m", "die")).await.expect("infallible");
+    let response = bench.app(PORT).oneshot(say("org/m", "die")).await.expect("infallible");
     bench.go.notify_one();
     let (status, body) = told(response).await;
     assert_eq!(status, StatusCode::OK);
@@ -285,10 +296,10 @@ async fn what_a_member_may_no_longer_do_ends_at_once() {
 async fn the_listener_answers_large_uploads_before_it_closes() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let bench = Bench::new().await;
-    let listener = bind(0).await.expect("a port");
+    let listener = bind(LOOPBACK, 0).await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let stop = tokio_util::sync::CancellationToken::new();
-    let serving = tokio::spawn(serve(listener, bench.api.local(address.port()), stop.clone()));
+    let serving = tokio::spawn(serve(listener, bench.app(address.port()), stop.clone()));
     let mut client = tokio::net::TcpStream::connect(address).await.expect("connected");
     let length = body::MAX_BODY + 1;
     let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: {address}\r\ncontent-length: {length}\r\n\r\n");

@@ -1,6 +1,6 @@
 //! The words and flags of the command line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
@@ -12,11 +12,13 @@ use serde::de::DeserializeOwned;
 use super::units::parse_duration;
 
 mod documents;
+mod key;
 mod look;
 mod network;
 mod permission;
 
 pub(crate) use self::documents::{CatalogueArgs, PromptAction, PromptSetArgs, SyncAction};
+pub(crate) use self::key::KeyAction;
 pub(crate) use self::look::{ActivityArgs, DoctorArgs};
 pub(crate) use self::network::NetworkAction;
 pub(crate) use self::permission::{PermissionAction, PermissionSetArgs, ScopeArgs};
@@ -138,6 +140,9 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// Ask the daemon to finish and exit.
     Stop,
+    /// Make, list or revoke keys for the local API.
+    #[command(subcommand, after_help = "Examples:\n  myownmesh key create editor\n  myownmesh key revoke editor")]
+    Key(KeyAction),
 }
 
 /// Flags of `serve`.
@@ -146,6 +151,9 @@ pub(crate) struct ServeArgs {
     /// Port of the local API on 127.0.0.1, 1473 when not given; 0 picks a free one.
     #[arg(long, value_name = "N")]
     pub(crate) api_port: Option<u16>,
+    /// Address of this device that the local API listens on; beyond loopback it asks for a key.
+    #[arg(long, value_name = "IP")]
+    pub(crate) api_listen: Option<IpAddr>,
     /// Address for other devices; port 0 picks a free one.
     #[arg(long, value_name = "IP:PORT")]
     pub(crate) listen: Option<SocketAddr>,
@@ -463,7 +471,8 @@ mod tests {
 
     #[test]
     fn every_line_of_the_contract_parses() {
-        let lines = "serve --api-port 0 --listen 127.0.0.1:0 --relay none --no-mdns --engine http://a --engine http://b \
+        let lines = "key create editor\nkey list\nkey revoke editor\nserve --api-listen 0.0.0.0\n\
+                     serve --api-port 0 --listen 127.0.0.1:0 --relay none --no-mdns --engine http://a --engine http://b \
                      --no-builtin-engine --device-name Desk\nstatus\nnetwork create Home --closed\nnetwork list\n\
                      network show\nnetwork show Home\nnetwork use Home\nnetwork leave\nnetwork forget Home\n\
                      network rename Home Lab\ninvite\ninvite --approved --role member --uses 3 --expires 24h\n\
@@ -502,6 +511,8 @@ mod tests {
         let lines = [
             "serve --api-port 65536",
             "serve --listen nowhere",
+            "serve --api-listen everywhere",
+            "key create",
             "serve --relay ftp://x",
             "invite --uses 0 --approved",
             "invite --uses 2",

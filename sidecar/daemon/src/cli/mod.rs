@@ -15,6 +15,7 @@ mod events;
 mod hardware;
 mod invite;
 mod join;
+mod key;
 mod knock;
 mod model;
 mod nearby;
@@ -91,6 +92,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(args, context).await,
         Command::Status => status::show(context).await,
         Command::Stop => status::stop(context).await,
+        Command::Key(action) => key::run(action, context).await,
         Command::Network(action) => network::run(action, context).await,
         Command::Invite(args) => invite::run(args, context).await,
         Command::Join(args) => join::run(args, context).await,

@@ -31,6 +31,7 @@ fn options(args: ServeArgs, context: &Context) -> ServeOptions {
     ServeOptions {
         home: context.home.clone(),
         api_port: args.api_port,
+        api_listen: args.api_listen,
         listen: args.listen,
         relay: args.relay,
         mdns: !args.no_mdns,

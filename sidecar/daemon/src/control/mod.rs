@@ -11,6 +11,7 @@ mod follow;
 mod governance;
 mod hardware;
 pub(crate) mod invites;
+mod keys;
 mod nearby;
 mod networks;
 mod permissions;
@@ -26,9 +27,9 @@ use jsonrpsee::core::{SubscriptionResult, async_trait};
 use myownmesh_control::api::ControlApiServer;
 use myownmesh_control::error::ControlError;
 use myownmesh_control::types::{
-    Accepting, ActivityEntry, ActivityFilter, ChatRequest, Connection, Conversation, ConversationSummary, Decision,
-    DenyKind, DeviceSummary, DoctorReport, Engine, EngineSpec, Hardware, Invite, InviteOptions, Knock, Model,
-    NearbyDevice, Network, NetworkKind, Relay, Removal, Role, SettingsPatch, Status,
+    Accepting, ActivityEntry, ActivityFilter, ApiKey, ChatRequest, Connection, Conversation, ConversationSummary,
+    Decision, DenyKind, DeviceSummary, DoctorReport, Engine, EngineSpec, Hardware, Invite, InviteOptions, Knock, Model,
+    NearbyDevice, Network, NetworkKind, NewApiKey, Relay, Removal, Role, SettingsPatch, Status,
 };
 
 use crate::daemon::Daemon;
@@ -262,5 +263,17 @@ impl ControlApiServer for Control {
 
     async fn doctor(&self, device: Option<String>) -> Result<DoctorReport, ControlError> {
         doctor::examine(&self.daemon, device.as_deref()).await
+    }
+
+    async fn key_create(&self, name: String) -> Result<NewApiKey, ControlError> {
+        keys::create(&self.daemon, &name).await
+    }
+
+    async fn key_list(&self) -> Result<Vec<ApiKey>, ControlError> {
+        Ok(self.daemon.keys.list())
+    }
+
+    async fn key_revoke(&self, name: String) -> Result<ApiKey, ControlError> {
+        keys::revoke(&self.daemon, &name).await
     }
 }

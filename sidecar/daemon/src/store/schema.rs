@@ -92,6 +92,15 @@ const STEPS: &[&str] = &[
         PRIMARY KEY (network, device, scope)
     ) STRICT;
 ",
+    // Keys for the local API.
+    "
+    CREATE TABLE api_keys (
+        name         TEXT PRIMARY KEY,
+        hash         BLOB NOT NULL,         -- BLAKE3 of the secret, which is kept nowhere
+        created_at   INTEGER NOT NULL,
+        last_used_at INTEGER
+    ) STRICT;
+",
 ];
 
 /// Brings the schema up to date, each step in a transaction of its own.

@@ -9,6 +9,8 @@
 //! * `engines`: engines that die, lie, stay silent or cannot load their model
 //! * `hardware`: what a device says it is made of
 //! * `api`: the local API given bad requests
+//! * `apis`: the APIs besides OpenAI's, here and through a peer; leaving them
+//! * `keys`: keys for the local API
 //! * `origins`: web pages that try the local API or the bridge
 //! * `life`: locks, ports, signals; nothing is left behind
 //! * `damage`: broken files are set aside or left alone, never overwritten
@@ -26,6 +28,7 @@
 #![cfg(target_os = "linux")]
 
 mod api;
+mod apis;
 mod catalogue;
 mod command;
 mod conversations;
@@ -37,6 +40,7 @@ mod harness;
 mod hello;
 mod invites;
 mod join;
+mod keys;
 mod life;
 mod members;
 mod origins;
