@@ -35,7 +35,8 @@ struct Bench {
 }
 
 /// An engine with one model, `org/m`, that obeys the first message: `echo` answers with the request, `stream` in two
-/// events, `die` in one event and, when told to, a lost connection, `hold` when told to.
+/// events, `drip` in one event and, when told to, another, `die` in one event and, when told to, a lost connection, `hold`
+/// when told to.
 async fn engine(go: Arc<Notify>) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -57,6 +58,14 @@ async fn obey(request: AxumRequest, go: Arc<Notify>) -> Response {
     match value["messages"][0]["content"].as_str() {
         Some("stream") => {
             events(stream::iter(["data: {\"n\":1}\n\n", "data: [DONE]\n\n"].map(|text| Ok(text.into()))).boxed())
+        }
+        Some("drip") => {
+            let rest = stream::once(async move {
+                go.notified().await;
+                Ok("data: {\"choices\":[{\"delta\":{\"content\":\"second\"}}]}\n\ndata: [DONE]\n\n".into())
+            });
+            let first = Ok("data: {\"choices\":[{\"delta\":{\"content\":\"first\"}}]}\n\n".into());
+            events(stream::iter([first]).chain(rest).boxed())
         }
         Some("die") => {
             let broken = stream::once(async move {

@@ -78,6 +78,28 @@ async fn an_answer_that_breaks_ends_with_an_error_in_each_api() {
 }
 
 #[tokio::test]
+async fn a_word_is_told_before_the_next_one_is_there() {
+    let bench = Bench::new().await;
+    for (path, body) in streams("drip") {
+        let response = bench.app(PORT).oneshot(ask(Method::POST, path, body.to_string())).await.expect("infallible");
+        let mut pieces = response.into_body().into_data_stream();
+        let mut text = String::new();
+        // The engine says no more before it is told to: what waited for its next event would wait here for ever.
+        while !text.contains("first") {
+            let piece = tokio::time::timeout(Duration::from_secs(10), pieces.next()).await;
+            let piece = piece.unwrap_or_else(|_| panic!("{path} keeps the first word back: {text}"));
+            text.push_str(&String::from_utf8_lossy(&piece.expect("more").expect("bytes")));
+        }
+        assert!(!text.contains("second"), "{path}: {text}");
+        bench.go.notify_one();
+        while let Some(piece) = pieces.next().await {
+            text.push_str(&String::from_utf8_lossy(&piece.expect("bytes")));
+        }
+        assert!(text.contains("second"), "{path}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn what_only_ollama_does_is_refused() {
     let bench = Bench::new().await;
     for (method, path) in [
