@@ -17,6 +17,7 @@ use crate::net::link::{Link, OpenError};
 use crate::net::refusals::Attempt;
 use crate::net::sync::{self, BATCH_BYTES, DOCUMENTS, DocumentPush, Stock, SyncError, pack, unpack};
 use crate::proto::Millis;
+use crate::proto::document::Head;
 use crate::proto::document::pace::PUT_OFF_MS;
 use crate::proto::document::peers::State;
 use crate::proto::ids::{DeviceId, NetworkId, RecordId};
@@ -113,17 +114,35 @@ impl Actor {
         if audience.is_empty() {
             return;
         }
-        let state = self.documents.state();
-        let batches: Vec<(Bytes, Vec<RecordId>)> = batches(records)
-            .map(|batch| {
-                let bytes = batch.iter().map(|record| record.as_bytes().to_vec()).collect();
-                let push = DocumentPush { state: Some(state), records: bytes };
-                (pack(&push), batch.iter().map(Record::id).collect())
-            })
-            .collect();
+        let pushes = pushes(self.documents.state(), records);
         for device in audience {
-            self.push_documents_to(network, device, batches.clone());
+            self.push_documents_to(network, device, pushes.clone());
         }
+    }
+
+    /// Entries that stand here and could lose against `fresh` before `from` has ever had them: they were written while the
+    /// two did not hear each other, and what overtakes them came before a comparison.
+    fn at_stake(&self, from: DeviceId, fresh: &[Record]) -> Vec<RecordId> {
+        let shelf = &self.documents.shelf;
+        let standing = fresh.iter().filter_map(Head::of).filter_map(|head| shelf.standing(&head.key));
+        let unseen = standing.filter(|head| self.documents.peers.lacks(from, &head.record, head.arrived));
+        unseen.map(|head| head.record).collect()
+    }
+
+    /// Sends those of `records` that lost to the member they lost against: they belong into the history on both.
+    fn hand_over_lost(&mut self, network: NetworkId, to: DeviceId, records: &[RecordId]) -> Result<(), MeshError> {
+        let mut lost = Vec::new();
+        for id in records.iter().filter(|id| self.documents.shelf.head(id).is_none()) {
+            if let Some(bytes) = self.store.document_bytes(network, id)? {
+                // What is kept was checked when it came.
+                lost.extend(Record::decode_for(network, &bytes));
+            }
+        }
+        if !lost.is_empty() && self.documents.peers.takes(to) {
+            let pushes = pushes(self.documents.state(), &lost);
+            self.push_documents_to(network, to, pushes);
+        }
+        Ok(())
     }
 
     fn push_documents_to(&mut self, network: NetworkId, device: DeviceId, batches: Vec<(Bytes, Vec<RecordId>)>) {
@@ -150,8 +169,10 @@ impl Actor {
         push: DocumentPush,
     ) -> Result<State, MeshError> {
         self.ledger_of(network)?;
+        let mut at_stake = Vec::new();
         if self.documents.on && !push.records.is_empty() {
             let fresh = self.read_documents(from, network, &push.records)?;
+            at_stake = self.at_stake(from, &fresh);
             let judged = self.judge(network, &fresh)?;
             for (record, _) in &judged.refused {
                 self.documents.refused.add(record.id(), now_ms().saturating_add(FULL_MS));
@@ -163,6 +184,7 @@ impl Actor {
         if let Some(state) = push.state {
             self.peer_said(network, from, Some(state), Vec::new());
         }
+        self.hand_over_lost(network, from, &at_stake)?;
         Ok(self.documents.state())
     }
 
@@ -272,6 +294,17 @@ impl Actor {
         }
         Err(MeshError::Conflict("Documents of this network are switched off on this device.".to_owned()))
     }
+}
+
+/// Pushes of records, each with the ids of what is in it.
+fn pushes(state: State, records: &[Record]) -> Vec<(Bytes, Vec<RecordId>)> {
+    batches(records)
+        .map(|batch| {
+            let bytes = batch.iter().map(|record| record.as_bytes().to_vec()).collect();
+            let push = DocumentPush { state: Some(state), records: bytes };
+            (pack(&push), batch.iter().map(Record::id).collect())
+        })
+        .collect()
 }
 
 /// Records in groups that fit into one push.

@@ -121,6 +121,12 @@ impl Peers {
         self.peers.entry(device).or_default().has.extend(records);
     }
 
+    /// Whether a member is not known to have had an entry that came here `arrived`.
+    pub fn lacks(&self, device: DeviceId, record: &RecordId, arrived: u64) -> bool {
+        let peer = self.peers.get(&device);
+        peer.is_none_or(|peer| peer.seen.is_none_or(|seen| seen < arrived) && !peer.has.contains(record))
+    }
+
     /// A device is no member any more.
     pub fn forget(&mut self, device: DeviceId) {
         self.peers.remove(&device);
@@ -199,6 +205,17 @@ mod tests {
             deleted: false,
             arrived: u64::from(n),
         }
+    }
+
+    #[test]
+    fn what_a_member_never_had_is_known() {
+        let mut peers = Peers::default();
+        let record = RecordId::from_bytes([1; 32]);
+        assert!(peers.lacks(device(1), &record, 5), "nothing is known of it");
+        peers.has(device(1), [record]);
+        assert!(!peers.lacks(device(1), &record, 5));
+        let peers = Peers::load([(device(1), 5)]);
+        assert!(!peers.lacks(device(1), &record, 5) && peers.lacks(device(1), &record, 6));
     }
 
     #[test]

@@ -161,3 +161,38 @@ async fn nobody_writes_under_the_name_of_another() {
     assert_eq!(owners, BTreeMap::from(expected), "each has its own");
     scene.unharmed().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_is_overtaken_before_anybody_compared_reaches_whoever_overtook_it() {
+    let scene = Scene::new().await;
+    let link = scene.link().await;
+    // It has not said that it takes documents, so this is not sent to it.
+    scene.host.mesh.write_documents(vec![edit("a", b"of the host, written apart")]).await.unwrap();
+    let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let connection = link.connection.clone();
+    let listening = tokio::spawn(async move {
+        while let Ok((_send, mut recv)) = connection.accept_bi().await {
+            let heard = heard.clone();
+            tokio::spawn(async move {
+                let mut request = Vec::new();
+                while let Ok(Some(chunk)) = recv.read_chunk(1 << 16).await {
+                    request.extend_from_slice(&chunk);
+                    let text = String::from_utf8_lossy(&request);
+                    if text.starts_with("POST /mesh/v1/documents HTTP") && text.contains("written apart") {
+                        // The test may have ended.
+                        let _ = heard.send(());
+                    }
+                }
+            });
+        }
+    });
+    // A later text of the same prompt comes by a push, with the word that documents are taken from now on.
+    let body = Body::Document(entry("a", b"later"));
+    let later = scene.liar.record(scene.network, scene.next_seq(), now() + 1_000, body);
+    let push = (Some((1_u64, true, [7_u8; 32])), vec![later.as_bytes().to_vec()]);
+    let push = postcard::to_stdvec(&push).unwrap();
+    assert_eq!(link.post("/mesh/v1/documents", &push).await.map(|(status, _)| status), Some(200));
+    assert_eq!(shown(&scene.host).await["a"], b"later");
+    tokio::time::timeout(PATIENCE, hears.recv()).await.expect("the text that lost").unwrap();
+    listening.abort();
+}
