@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use myownmesh_compute::library::HubUrl;
 use toml_edit::{DocumentMut, Item, value};
 
 use crate::files::{set_aside, write_private};
@@ -18,7 +19,8 @@ const DEVICE_NAME: &str = "device_name";
 const API_PORT: &str = "api_port";
 const LISTEN: &str = "listen";
 const RELAY: &str = "relay";
-const KNOWN: [&str; 4] = [DEVICE_NAME, API_PORT, LISTEN, RELAY];
+const HUB: &str = "hub";
+const KNOWN: [&str; 5] = [DEVICE_NAME, API_PORT, LISTEN, RELAY, HUB];
 
 /// The file could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) listen: Option<SocketAddr>,
     /// Relay to use.
     pub(crate) relay: Option<RelayChoice>,
+    /// Hub that models are downloaded from.
+    pub(crate) hub: Option<HubUrl>,
 }
 
 /// The file.
@@ -110,6 +114,9 @@ fn interpret(document: &DocumentMut) -> (Config, Vec<String>) {
         api_port: read.key(API_PORT, "a port from 0 to 65535", |item| item.as_integer()?.try_into().ok()),
         listen: read.key(LISTEN, "an address like \"0.0.0.0:4000\"", |item| item.as_str()?.parse().ok()),
         relay: read.key(RELAY, "a URL or \"none\", in quotes", |item| item.as_str()?.parse().ok()),
+        hub: read.key(HUB, "the address of a hub like \"https://hub.example.org\"", |item| {
+            HubUrl::parse(item.as_str()?).ok()
+        }),
     };
     let unknown: Vec<String> =
         document.iter().map(|(key, _)| quotable(key)).filter(|key| !KNOWN.contains(&key.as_str())).collect();
@@ -155,7 +162,7 @@ mod tests {
 
     #[test]
     fn every_setting_is_read() {
-        let text = b"device_name = \"Desk\"\napi_port = 0\nlisten = \"[::1]:9\"\nrelay = \"none\"\n";
+        let text = b"device_name = \"Desk\"\napi_port = 0\nlisten = \"[::1]:9\"\nrelay = \"none\"\nhub = \"http://127.0.0.1:9/\"\n";
         let (_folder, file) = file(text);
         let (config, warnings) = file.load().expect("read");
         assert!(warnings.is_empty(), "{warnings:?}");
@@ -166,6 +173,7 @@ mod tests {
                 api_port: Some(0),
                 listen: Some("[::1]:9".parse().expect("address")),
                 relay: Some(RelayChoice::Off),
+                hub: Some(HubUrl::parse("http://127.0.0.1:9").expect("address")),
             }
         );
     }

@@ -21,6 +21,7 @@ use crate::convert::Names;
 use crate::engines::SavedEngines;
 use crate::events::Events;
 use crate::lending::Lending;
+use crate::library::Library;
 use crate::permissions::Permissions;
 use crate::prompts::Prompts;
 use crate::scopes::Scopes;
@@ -57,6 +58,8 @@ pub(crate) struct Daemon {
     pub(crate) joins: Streams<JoinEvent>,
     /// Engines a person added.
     pub(crate) engines: SavedEngines,
+    /// Models that can be had.
+    pub(crate) library: Library,
     /// Everything that happens.
     pub(crate) events: Events,
     /// The person's configuration.

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use myownmesh_compute::library::{DownloadError, HubUrl};
 use myownmesh_compute::{Compute, ComputeConfig, EngineSpec, EngineUrl};
 use myownmesh_control::VERSION;
 use myownmesh_control::error::{ControlError, ErrorCode};
@@ -34,6 +35,7 @@ use crate::events::Events;
 use crate::home::HeldHome;
 use crate::identity::{self, SecretsPolicy};
 use crate::lending::Lending;
+use crate::library::Library;
 use crate::options::DEFAULT_API_PORT;
 pub use crate::options::{Ready, RelayChoice, ServeOptions};
 use crate::permissions::Permissions;
@@ -90,6 +92,7 @@ struct Settings {
     api_port: u16,
     listen: Vec<SocketAddr>,
     relay: Option<RelayUrl>,
+    hub: HubUrl,
 }
 
 impl Settings {
@@ -111,7 +114,11 @@ impl Settings {
         };
         let api_port = options.api_port.or(config.api_port).unwrap_or(DEFAULT_API_PORT);
         let listen = options.listen.or(config.listen).into_iter().collect();
-        Ok(Self { device_name, api_port, listen, relay })
+        let hub = match &config.hub {
+            Some(hub) => hub.clone(),
+            None => HubUrl::parse(HubUrl::DEFAULT).map_err(DownloadError::from).or_control()?,
+        };
+        Ok(Self { device_name, api_port, listen, relay, hub })
     }
 }
 
@@ -223,6 +230,7 @@ impl Running {
             activity,
             notices: watch::Sender::new(Vec::new()),
             joins: Streams::start(KEPT_STEPS, stop.clone()),
+            library: Library::start(compute.clone(), facts.models.clone(), settings.hub, stop.clone()),
             config: config_file,
             prompts: Prompts::new(mesh.clone()),
             showing,
@@ -285,6 +293,7 @@ impl Running {
         let last_words = async {
             self.daemon.answers.ended().await;
             self.daemon.joins.ended().await;
+            self.daemon.library.ended().await;
             self.daemon.activity.ended().await;
             self.tasks.close();
             self.tasks.wait().await;

@@ -12,11 +12,13 @@ use serde::de::DeserializeOwned;
 use super::units::parse_duration;
 
 mod documents;
+mod library;
 mod look;
 mod network;
 mod permission;
 
 pub(crate) use self::documents::{CatalogueArgs, PromptAction, PromptSetArgs, SyncAction};
+pub(crate) use self::library::ModelAction;
 pub(crate) use self::look::{ActivityArgs, DoctorArgs};
 pub(crate) use self::network::NetworkAction;
 pub(crate) use self::permission::{PermissionAction, PermissionSetArgs, ScopeArgs};
@@ -104,6 +106,9 @@ pub(crate) enum Command {
     Engine(EngineAction),
     /// List every model that can be reached now, here and on other devices.
     Models,
+    /// Search the catalogue of open models, or download one of them.
+    #[command(subcommand)]
+    Model(ModelAction),
     /// Ask a model and stream its answer; Ctrl-C cancels it where it runs.
     #[command(
         after_help = "Examples:\n  myownmesh chat \"What can you do?\"\n  myownmesh chat \"Hello\" --via Desk\n  \

@@ -16,6 +16,7 @@ mod hardware;
 mod invite;
 mod join;
 mod knock;
+mod library;
 mod model;
 mod nearby;
 mod network;
@@ -108,6 +109,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Engines => engine::list(context).await,
         Command::Engine(action) => engine::run(action, context).await,
         Command::Models => model::list(context).await,
+        Command::Model(action) => library::run(action, context).await,
         Command::Chat(args) => chat::run(args, context).await,
         Command::Conversation(action) => conversation::run(action, context).await,
         Command::Prompt(action) => prompt::run(action, context).await,

@@ -11,6 +11,7 @@ mod follow;
 mod governance;
 mod hardware;
 pub(crate) mod invites;
+mod library;
 mod nearby;
 mod networks;
 mod permissions;
