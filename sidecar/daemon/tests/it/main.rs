@@ -8,6 +8,7 @@
 //! * `remote`: answers from another device, cancelling them, losing the asker, models that appear
 //! * `engines`: engines that die, lie, stay silent or cannot load their model
 //! * `hardware`: what a device says it is made of
+//! * `library`: models that can be had, and downloads that pause, go on, and are refused
 //! * `api`: the local API given bad requests
 //! * `origins`: web pages that try the local API or the bridge
 //! * `life`: locks, ports, signals; nothing is left behind
@@ -37,6 +38,7 @@ mod harness;
 mod hello;
 mod invites;
 mod join;
+mod library;
 mod life;
 mod members;
 mod origins;
