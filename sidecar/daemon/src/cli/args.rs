@@ -476,6 +476,7 @@ mod tests {
                      approve k --role member --code ABC123\ndeny k --reason no\ndevices\ndevice show D\n\
                      device remove D\ndevice role D manager\ndevice name D\naccepting\naccepting limited\nengines\n\
                      engine add http://x --kind llama-server --key-stdin\nengine remove e\nengine test e\nmodels\n\
+                     model search\nmodel search qwen3 8b\nmodel get m\nmodel get m --from hub\n\
                      chat hi --via local --model m --system s --max-tokens 5 --temperature 0.5 --conversation c\n\
                      events\ndoctor\ndoctor D --masked\nstop\nconversation list\nconversation show c\n\
                      conversation move a b --folder Work\nconversation move a --no-folder\n\
@@ -544,6 +545,8 @@ mod tests {
             "scope",
             "scope D chat",
             "scope D fly on",
+            "model get",
+            "model get m --from nowhere",
             "",
         ];
         for line in lines {
