@@ -53,6 +53,8 @@ pub fn builder() -> Builder<Wry> {
             commands::library::model_search,
             commands::library::model_get_start,
             commands::library::model_get_stop,
+            commands::library::model_remove,
+            commands::library::model_import,
             commands::chat::chat_start,
             commands::chat::answer_stop,
             commands::conversation::conversation_list,

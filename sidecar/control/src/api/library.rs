@@ -4,7 +4,7 @@ use jsonrpsee::core::SubscriptionResult;
 use jsonrpsee::proc_macros::rpc;
 
 use crate::error::ControlError;
-use crate::types::{ModelFamily, ModelGetItem};
+use crate::types::{ModelFamily, ModelGetItem, ModelImported, ModelRemoved};
 
 /// Models that can be downloaded. The trait generates `LibraryApiServer` for the daemon and `LibraryApiClient` for
 /// everyone else.
@@ -28,4 +28,13 @@ pub trait LibraryApi {
     /// Stops a download; what has arrived stays.
     #[method(name = "model_get_stop", param_kind = map)]
     async fn model_get_stop(&self, id: String) -> Result<(), ControlError>;
+
+    /// Deletes a model of this device. `model` is the id of a variant, or what a model is offered under. Files that
+    /// another variant needs stay, and so does an imported file.
+    #[method(name = "model_remove", param_kind = map)]
+    async fn model_remove(&self, model: String) -> Result<ModelRemoved, ControlError>;
+
+    /// Offers the GGUF file at this absolute path, which stays where it is.
+    #[method(name = "model_import", param_kind = map)]
+    async fn model_import(&self, path: String) -> Result<ModelImported, ControlError>;
 }

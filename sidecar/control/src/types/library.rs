@@ -159,6 +159,24 @@ pub struct ModelFile {
     pub size_bytes: u64,
 }
 
+/// What was deleted of a model.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct ModelRemoved {
+    /// Paths of the files; of an imported model, of the reference to it.
+    pub files: Vec<String>,
+    /// What that freed, in bytes.
+    pub freed_bytes: u64,
+}
+
+/// A model that was imported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct ModelImported {
+    /// Id it is offered under; `null` when no engine of this device runs it.
+    pub model: Option<String>,
+    /// Path of the reference in the models folder.
+    pub path: String,
+}
+
 /// A numbered event of a download.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct ModelGetItem {

@@ -106,7 +106,7 @@ pub(crate) enum Command {
     Engine(EngineAction),
     /// List every model that can be reached now, here and on other devices.
     Models,
-    /// Search the catalogue of open models, or download one of them.
+    /// Search the catalogue of open models; download, import or delete a model.
     #[command(subcommand)]
     Model(ModelAction),
     /// Ask a model and stream its answer; Ctrl-C cancels it where it runs.
@@ -476,7 +476,7 @@ mod tests {
                      approve k --role member --code ABC123\ndeny k --reason no\ndevices\ndevice show D\n\
                      device remove D\ndevice role D manager\ndevice name D\naccepting\naccepting limited\nengines\n\
                      engine add http://x --kind llama-server --key-stdin\nengine remove e\nengine test e\nmodels\n\
-                     model search\nmodel search qwen3 8b\nmodel get m\nmodel get m --from hub\n\
+                     model search\nmodel search qwen3 8b\nmodel get m\nmodel get m --from hub\nmodel rm m\nmodel import f\n\
                      chat hi --via local --model m --system s --max-tokens 5 --temperature 0.5 --conversation c\n\
                      events\ndoctor\ndoctor D --masked\nstop\nconversation list\nconversation show c\n\
                      conversation move a b --folder Work\nconversation move a --no-folder\n\

@@ -1,7 +1,8 @@
-//! `model ...`: what can be downloaded, and downloading it.
+//! `model ...`: what can be downloaded, downloading it, and what is done with models that are here.
 
 use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -29,6 +30,14 @@ pub(super) async fn run(action: ModelAction, context: &Context) -> Result<(), Fa
             let families = context.connect().await?.model_search(text).await?;
             context.out.document(&families[..], shelf)
         }
+        ModelAction::Rm { id } => {
+            let removed = context.connect().await?.model_remove(id).await?;
+            context.out.document(&removed, |_, removed| {
+                let files: Vec<String> = removed.files.iter().map(|file| printable(file)).collect();
+                format!("Deleted, {} freed:\n{}", size(removed.freed_bytes), files.join("\n"))
+            })
+        }
+        ModelAction::Import { file } => import(&file, context).await,
         ModelAction::Get { id, from } => get(&id, from, context).await.map_err(|failure| match failure {
             Failure::Refused(error) if context.out.is_json() && error.code != ErrorCode::NoDaemon => {
                 last_line(context.out, &error)
@@ -36,6 +45,15 @@ pub(super) async fn run(action: ModelAction, context: &Context) -> Result<(), Fa
             other => other,
         }),
     }
+}
+
+async fn import(file: &Path, context: &Context) -> Result<(), Failure> {
+    let refuse = |why: &str| Failure::new(ErrorCode::InvalidArgument, format!("{}: {why}.", file.display()));
+    // The daemon has another working folder.
+    let path = std::path::absolute(file).map_err(|error| refuse(&error.to_string()))?;
+    let path = path.to_str().ok_or_else(|| refuse("its name is not text. Rename it"))?.to_owned();
+    let imported = context.connect().await?.model_import(path).await?;
+    context.out.document(&imported, |_, imported| done(imported.model.as_deref(), &imported.path))
 }
 
 fn shelf(out: Output, families: &[ModelFamily]) -> String {
@@ -220,10 +238,10 @@ fn done(model: Option<&str>, path: &str) -> String {
     let path = printable(path);
     match model.map(printable) {
         Some(model) => {
-            format!("{model} is here, verified: {path}\nAsk it: myownmesh chat \"Hello\" --model \"{model}\"")
+            format!("{model} is here: {path}\nAsk it: myownmesh chat \"Hello\" --model \"{model}\"")
         }
         None => {
-            format!("It is here, verified: {path}\nNo engine of this device runs it; `myownmesh engines` says why.")
+            format!("It is here: {path}\nNo engine of this device runs it; `myownmesh engines` says why.")
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The third part of the contract, answered: the model library.
 
+use std::path::Path;
+
 use jsonrpsee::PendingSubscriptionSink;
 use jsonrpsee::core::{SubscriptionResult, async_trait};
 use myownmesh_control::api::library::LibraryApiServer;
 use myownmesh_control::error::ControlError;
-use myownmesh_control::types::ModelFamily;
+use myownmesh_control::types::{ModelFamily, ModelImported, ModelRemoved};
 
 use super::{Control, follow, hardware};
 use crate::convert::{IntoControl, OrControl};
@@ -30,6 +32,14 @@ impl LibraryApiServer for Control {
     async fn model_get_stop(&self, id: String) -> Result<(), ControlError> {
         self.daemon.library.find(&id).await?.cancel.cancel();
         Ok(())
+    }
+
+    async fn model_remove(&self, model: String) -> Result<ModelRemoved, ControlError> {
+        self.daemon.library.remove(model).await
+    }
+
+    async fn model_import(&self, path: String) -> Result<ModelImported, ControlError> {
+        self.daemon.library.import(Path::new(&path)).await
     }
 }
 

@@ -5,7 +5,7 @@ use myownmesh_control::error::{ControlError, ErrorCode};
 use myownmesh_control::types as control;
 
 use super::IntoControl;
-use crate::library::LibraryError;
+use crate::library::{KeepError, LibraryError};
 
 /// What a model is good for.
 pub(crate) fn model_purpose(purpose: ModelPurpose) -> control::ModelPurpose {
@@ -35,6 +35,18 @@ impl IntoControl for LibraryError {
             Self::TooBig { .. } => ErrorCode::TooLarge,
             Self::From { .. } => ErrorCode::InvalidArgument,
             Self::Download(error) => return error.into_control(),
+        };
+        ControlError::new(code, self.to_string())
+    }
+}
+
+impl IntoControl for KeepError {
+    fn into_control(self) -> ControlError {
+        let code = match self {
+            Self::NotHere { .. } => ErrorCode::NotFound,
+            Self::Downloading { .. } | Self::Taken { .. } => ErrorCode::Conflict,
+            Self::Name { .. } | Self::NotAModel { .. } => ErrorCode::InvalidArgument,
+            Self::Disk { .. } => ErrorCode::HomeUnusable,
         };
         ControlError::new(code, self.to_string())
     }

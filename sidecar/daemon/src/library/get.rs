@@ -85,12 +85,17 @@ async fn done(files: &[Finished], chosen: &Chosen, compute: &Compute) -> ModelGe
 }
 
 /// Has the models folder read again; the id that the model is offered under, if an engine runs it.
-async fn offer(weights: &Path, compute: &Compute) -> Option<String> {
-    if let Err(error) = compute.test_engine(EngineId::builtin()).await {
-        // It says so itself among the engines; the file is here all the same.
-        tracing::info!(%error, "what was downloaded cannot be run yet");
-    }
+pub(super) async fn offer(weights: &Path, compute: &Compute) -> Option<String> {
+    read_folder(compute).await;
     let id = model_id(weights)?;
     let builtin = EngineId::builtin();
     compute.snapshot().models.iter().any(|model| model.id == id && model.engine == builtin).then_some(id)
+}
+
+/// Has the models folder read now.
+pub(super) async fn read_folder(compute: &Compute) {
+    if let Err(error) = compute.test_engine(EngineId::builtin()).await {
+        // It says so itself among the engines; what was done to the folder is done all the same.
+        tracing::info!(%error, "there is no engine to run what is in the models folder");
+    }
 }

@@ -4,19 +4,23 @@
 //! that was stopped, or cut off by the end of the process, goes on where it was when it is started again.
 
 mod get;
+mod keep;
 mod shelf;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use myownmesh_compute::library::{
     Catalogue, Download, DownloadConfig, DownloadError, Downloads, FilePart, HubUrl, Variant,
 };
 use myownmesh_compute::{Compute, Hardware};
-use myownmesh_control::error::ControlError;
-use myownmesh_control::types::{ModelFamily, ModelGetEvent};
+use myownmesh_control::error::{ControlError, ErrorCode};
+use myownmesh_control::types::{ModelFamily, ModelGetEvent, ModelImported, ModelRemoved};
 use tokio_util::sync::CancellationToken;
 
+use crate::convert::OrControl;
 use crate::streams::{Stream, Streams};
+
+pub(crate) use keep::KeepError;
 
 /// How many of the newest events of a download are kept; its last one says all that counts.
 const KEPT_EVENTS: usize = 64;
@@ -129,14 +133,40 @@ impl Library {
         Ok(self.gets.spawn(Some(topic), |stream| get::follow(download, chosen, compute, stream)).await)
     }
 
+    /// Deletes the model that `id` names; it is not offered any more when this returns.
+    pub(crate) async fn remove(&self, id: String) -> Result<ModelRemoved, ControlError> {
+        let running = self.gets.running().await;
+        if running.contains_key(&id.trim().to_lowercase()) {
+            return Err(KeepError::Downloading { id: crate::text::quotable(&id) }).or_control();
+        }
+        let folder = self.folder.clone();
+        let work = move || keep::remove(&folder, &Catalogue::bundled().families, &id);
+        let removed = tokio::task::spawn_blocking(work).await.map_err(|error| ended_badly(&error))?.or_control()?;
+        get::read_folder(&self.compute).await;
+        Ok(removed)
+    }
+
+    /// Takes in the model at `path`, which stays where it is; it is offered when this returns.
+    pub(crate) async fn import(&self, path: &Path) -> Result<ModelImported, ControlError> {
+        let (folder, path) = (self.folder.clone(), path.to_owned());
+        let work = move || keep::import(&folder, &path);
+        let (at, _) = tokio::task::spawn_blocking(work).await.map_err(|error| ended_badly(&error))?.or_control()?;
+        Ok(ModelImported { model: get::offer(&at, &self.compute).await, path: at.display().to_string() })
+    }
+
     /// The download with this id.
     pub(crate) async fn find(&self, id: &str) -> Result<Stream<ModelGetEvent>, ControlError> {
-        let found = self.gets.find(id).await;
-        found.ok_or_else(|| crate::convert::IntoControl::into_control(LibraryError::NoDownload))
+        self.gets.find(id).await.ok_or(LibraryError::NoDownload).or_control()
     }
 
     /// Waits until every download is written down; call it after the stop.
     pub(crate) async fn ended(&self) {
         tokio::join!(self.gets.ended(), self.downloads.shutdown());
     }
+}
+
+fn ended_badly(error: &tokio::task::JoinError) -> ControlError {
+    tracing::error!(%error, "work on the models folder ended badly");
+    let message = "The models folder could not be changed; the daemon's log tells why. Please report this.";
+    ControlError::new(ErrorCode::Internal, message)
 }

@@ -21,6 +21,17 @@ fn entries(families: &[Family]) -> impl Iterator<Item = Entry<'_>> {
     models.flat_map(|(family, model)| model.variants.iter().map(move |variant| Entry { family, model, variant }))
 }
 
+/// Every variant.
+pub(super) fn variants(families: &[Family]) -> impl Iterator<Item = &Variant> {
+    entries(families).map(|entry| entry.variant)
+}
+
+/// The variant of this id.
+pub(super) fn variant<'a>(families: &'a [Family], id: &str) -> Option<&'a Variant> {
+    let id = id.to_lowercase();
+    variants(families).find(|variant| variant.id.as_str() == id)
+}
+
 impl Entry<'_> {
     /// Its files on a hub.
     pub(super) fn files(&self) -> Vec<HubFile> {

@@ -94,7 +94,7 @@ async fn a_model_from_the_hub_is_verified_and_answers_at_once() {
     hub.asked();
     let again = cli(&desk, ["model", "get", VARIANT]).await;
     assert_eq!((again.code, hub.asked()), (0, vec![]), "{again:?}");
-    assert!(again.out.contains(&format!("{MODEL} is here, verified")), "{again:?}");
+    assert!(again.out.contains(&format!("{MODEL} is here")), "{again:?}");
 }
 
 #[tokio::test]
@@ -176,4 +176,40 @@ async fn what_cannot_be_had_says_why() {
     let (code, message) = refused(&desk, ["model", "get", VARIANT]).await;
     assert_eq!(code, "conflict", "{message}");
     assert_eq!(std::fs::read(desk.file(HERE)).expect("kept"), b"mine");
+}
+
+#[tokio::test]
+async fn a_model_is_deleted_and_not_offered_any_more() {
+    let hub = Hub::with(ON_HUB, stand_in(0)).await;
+    let desk = device(&hub);
+    let host = desk.start().await;
+    let output = cli_json(&desk, ["model", "get", VARIANT]).await;
+    assert_eq!(output.code, 0, "{output:?}");
+    // It goes from under a running engine as well.
+    answers(&host).await;
+    let removed = ok(&desk, ["model", "rm", VARIANT]).await;
+    assert_eq!(removed["freed_bytes"].as_u64(), Some(stand_in(0).len() as u64), "{removed}");
+    assert!(!desk.file(HERE).exists());
+    let (code, message) = refused(&desk, ["chat", "Hello", "--model", MODEL]).await;
+    assert!(code == "model_not_found" || code == "no_model", "{code}: {message}");
+    let (code, message) = refused(&desk, ["model", "rm", VARIANT]).await;
+    assert_eq!(code, "not_found", "{message}");
+}
+
+#[tokio::test]
+async fn a_file_is_imported_where_it_lies() {
+    let desk = Place::new("Desk").builtin();
+    let host = desk.start().await;
+    let file = desk.home().with_file_name(format!("{MODEL}.gguf"));
+    std::fs::write(&file, stand_in(0)).expect("written");
+    let named = file.to_str().expect("text");
+    let imported = ok(&desk, ["model", "import", named]).await;
+    assert_eq!(imported["model"], MODEL);
+    answers(&host).await;
+    let (code, message) = refused(&desk, ["model", "import", named]).await;
+    assert_eq!(code, "conflict", "{message}");
+    assert_eq!(ok(&desk, ["model", "rm", MODEL]).await["freed_bytes"], 0);
+    assert!(file.is_file(), "only the reference goes");
+    let (code, message) = refused(&desk, ["model", "import", desk.error_log().to_str().expect("text")]).await;
+    assert_eq!(code, "invalid_argument", "{message}");
 }

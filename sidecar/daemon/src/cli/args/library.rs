@@ -1,7 +1,9 @@
 //! The words and flags of `model`.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
-use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 
 /// What `model` does.
 #[derive(Debug, Subcommand)]
@@ -23,5 +25,17 @@ pub(crate) enum ModelAction {
         /// Where it comes from; the hub is the one that config.toml names.
         #[arg(long, default_value = "auto", value_parser = PossibleValuesParser::new(["auto", "hub"]))]
         from: String,
+    },
+    /// Delete a model of this device; of an imported one only the reference goes.
+    Rm {
+        /// What it is offered under, or the id of a variant.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        id: String,
+    },
+    /// Offer a GGUF file of this device, which stays where it is.
+    Import {
+        /// The file.
+        #[arg(value_name = "FILE", value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
+        file: PathBuf,
     },
 }
