@@ -9,9 +9,10 @@ use std::sync::Arc;
 use jsonrpsee::core::ClientError;
 use jsonrpsee::core::client::Subscription;
 use myownmesh_control::api::ControlApiClient;
+use myownmesh_control::api::library::LibraryApiClient;
 use myownmesh_control::client::ControlClient;
 use myownmesh_control::error::ControlError;
-use myownmesh_control::types::{AnswerEvent, AnswerItem, EventItem, JoinEvent, JoinItem};
+use myownmesh_control::types::{AnswerEvent, AnswerItem, EventItem, JoinEvent, JoinItem, ModelGetEvent, ModelGetItem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tauri::ipc::Channel;
@@ -48,6 +49,9 @@ pub struct Answer(pub String);
 
 /// The join with this id.
 pub struct Join(pub String);
+
+/// The download with this id.
+pub struct ModelGet(pub String);
 
 impl Source for Events {
     type Item = EventItem;
@@ -94,6 +98,22 @@ impl Source for Join {
 
     fn is_last(item: &JoinItem) -> bool {
         matches!(item.event, JoinEvent::Joined { .. } | JoinEvent::Failed { .. })
+    }
+}
+
+impl Source for ModelGet {
+    type Item = ModelGetItem;
+
+    async fn subscribe(&self, client: &ControlClient, after: u64) -> Result<Subscription<ModelGetItem>, ClientError> {
+        client.model_get_events(self.0.clone(), after).await
+    }
+
+    fn seq(item: &ModelGetItem) -> u64 {
+        item.seq
+    }
+
+    fn is_last(item: &ModelGetItem) -> bool {
+        !matches!(item.event, ModelGetEvent::Progress { .. })
     }
 }
 

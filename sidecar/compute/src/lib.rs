@@ -41,7 +41,7 @@ mod probe;
 mod types;
 mod url;
 
-pub use builtin::DEMO_MODEL;
+pub use builtin::{DEMO_MODEL, model_id};
 pub use compute::Compute;
 pub use config::{BuiltinConfig, ComputeConfig, EngineSpec};
 pub use error::{ComputeError, ErrorKind};

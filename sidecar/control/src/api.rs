@@ -16,6 +16,7 @@ use crate::types::{
 };
 
 pub mod documents;
+pub mod library;
 
 /// The requests. The trait generates `ControlApiServer` for the daemon and `ControlApiClient` for everyone else.
 #[rpc(server, client)]

@@ -72,6 +72,10 @@ pub enum ErrorCode {
     TooLarge,
     /// Took too long.
     TimedOut,
+    /// A file could not be downloaded, or what arrived is not what it should be.
+    DownloadFailed,
+    /// The disk has no room.
+    DiskFull,
     /// A fault of ours; the message says where to find the log.
     Internal,
 }

@@ -8,6 +8,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use myownmesh_compute::library::HubUrl;
 use toml_edit::{DocumentMut, Item, value};
 
 use crate::files::{set_aside, write_private};
@@ -20,7 +21,8 @@ const LISTEN: &str = "listen";
 const RELAY: &str = "relay";
 const API_LISTEN: &str = "api_listen";
 const API_REQUIRES_KEY: &str = "api_requires_key";
-const KNOWN: [&str; 6] = [DEVICE_NAME, API_PORT, LISTEN, RELAY, API_LISTEN, API_REQUIRES_KEY];
+const HUB: &str = "hub";
+const KNOWN: [&str; 7] = [DEVICE_NAME, API_PORT, LISTEN, RELAY, API_LISTEN, API_REQUIRES_KEY, HUB];
 
 /// The file could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) api_listen: Option<IpAddr>,
     /// Whether the local API asks for a key, also on loopback.
     pub(crate) api_requires_key: Option<bool>,
+    /// Hub that models are downloaded from.
+    pub(crate) hub: Option<HubUrl>,
 }
 
 /// The file.
@@ -118,6 +122,9 @@ fn interpret(document: &DocumentMut) -> (Config, Vec<String>) {
         relay: read.key(RELAY, "a URL or \"none\", in quotes", |item| item.as_str()?.parse().ok()),
         api_listen: read.key(API_LISTEN, "an address like \"0.0.0.0\"", |item| item.as_str()?.parse().ok()),
         api_requires_key: read.key(API_REQUIRES_KEY, "true or false", Item::as_bool),
+        hub: read.key(HUB, "the address of a hub like \"https://hub.example.org\"", |item| {
+            HubUrl::parse(item.as_str()?).ok()
+        }),
     };
     let unknown: Vec<String> =
         document.iter().map(|(key, _)| quotable(key)).filter(|key| !KNOWN.contains(&key.as_str())).collect();
@@ -164,7 +171,7 @@ mod tests {
     #[test]
     fn every_setting_is_read() {
         let text = b"device_name = \"Desk\"\napi_port = 0\nlisten = \"[::1]:9\"\nrelay = \"none\"\n\
-                    api_listen = \"0.0.0.0\"\napi_requires_key = true\n";
+                    api_listen = \"0.0.0.0\"\napi_requires_key = true\nhub = \"http://127.0.0.1:9/\"\n";
         let (_folder, file) = file(text);
         let (config, warnings) = file.load().expect("read");
         assert!(warnings.is_empty(), "{warnings:?}");
@@ -177,6 +184,7 @@ mod tests {
                 relay: Some(RelayChoice::Off),
                 api_listen: Some("0.0.0.0".parse().expect("address")),
                 api_requires_key: Some(true),
+                hub: Some(HubUrl::parse("http://127.0.0.1:9").expect("address")),
             }
         );
     }

@@ -2,11 +2,12 @@
 //! a code and a sentence.
 //!
 //! `network` holds what concerns networks and the ways into them, `decision` puts governing decisions into words,
-//! `hardware` is what a device is made of, `documents` what devices keep in step.
+//! `hardware` is what a device is made of, `documents` what devices keep in step, `library` the models that can be had.
 
 mod decision;
 mod documents;
 mod hardware;
+mod library;
 mod network;
 
 use myownmesh_compute::{self as compute, ComputeError};
@@ -27,6 +28,7 @@ use crate::store::StoreError;
 pub(crate) use decision::{Names, decision};
 pub(crate) use documents::*;
 pub(crate) use hardware::{hardware, lasting_hardware};
+pub(crate) use library::{model_fit, model_purpose};
 pub(crate) use network::*;
 
 /// The code of a mesh error.

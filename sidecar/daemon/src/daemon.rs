@@ -22,6 +22,7 @@ use crate::engines::SavedEngines;
 use crate::events::Events;
 use crate::keys::Keys;
 use crate::lending::Lending;
+use crate::library::Library;
 use crate::permissions::Permissions;
 use crate::prompts::Prompts;
 use crate::scopes::Scopes;
@@ -60,6 +61,8 @@ pub(crate) struct Daemon {
     pub(crate) engines: SavedEngines,
     /// Keys for the local API.
     pub(crate) keys: Keys,
+    /// Models that can be had.
+    pub(crate) library: Library,
     /// Everything that happens.
     pub(crate) events: Events,
     /// The person's configuration.

@@ -99,6 +99,19 @@ pub(crate) fn sync_dir(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes `at` refer to the file `to`, which stays where it is. Windows lets only some users do that, and says so.
+pub(crate) fn refer(to: &Path, at: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    return std::os::unix::fs::symlink(to, at);
+    #[cfg(windows)]
+    return std::os::windows::fs::symlink_file(to, at);
+    #[cfg(not(any(unix, windows)))]
+    return Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        format!("no links from {} to {}", at.display(), to.display()),
+    ));
+}
+
 /// A short folder for sockets: the user's runtime folder, else the one for temporary files.
 pub(crate) fn runtime_dir() -> PathBuf {
     std::env::var_os("XDG_RUNTIME_DIR")

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use myownmesh_compute::library::{DownloadError, HubUrl};
 use myownmesh_compute::{Compute, ComputeConfig, EngineSpec, EngineUrl};
 use myownmesh_control::VERSION;
 use myownmesh_control::error::{ControlError, ErrorCode};
@@ -35,6 +36,7 @@ use crate::home::HeldHome;
 use crate::identity::{self, SecretsPolicy};
 use crate::keys::Keys;
 use crate::lending::Lending;
+use crate::library::Library;
 use crate::options::DEFAULT_API_PORT;
 pub use crate::options::{Ready, RelayChoice, ServeOptions};
 use crate::permissions::Permissions;
@@ -92,6 +94,7 @@ struct Settings {
     key_required: bool,
     listen: Vec<SocketAddr>,
     relay: Option<RelayUrl>,
+    hub: HubUrl,
 }
 
 impl Settings {
@@ -118,7 +121,11 @@ impl Settings {
         // Whoever reaches the network could use it otherwise.
         let key_required = !api.ip.is_loopback() || config.api_requires_key == Some(true);
         let listen = options.listen.or(config.listen).into_iter().collect();
-        Ok(Self { device_name, api, key_required, listen, relay })
+        let hub = match &config.hub {
+            Some(hub) => hub.clone(),
+            None => HubUrl::parse(HubUrl::DEFAULT).map_err(DownloadError::from).or_control()?,
+        };
+        Ok(Self { device_name, api, key_required, listen, relay, hub })
     }
 }
 
@@ -238,6 +245,7 @@ impl Running {
             activity,
             notices: watch::Sender::new(Vec::new()),
             joins: Streams::start(KEPT_STEPS, stop.clone()),
+            library: Library::start(compute.clone(), facts.models.clone(), settings.hub, stop.clone()),
             config: config_file,
             prompts: Prompts::new(mesh.clone()),
             showing,
@@ -301,6 +309,7 @@ impl Running {
         let last_words = async {
             self.daemon.answers.ended().await;
             self.daemon.joins.ended().await;
+            self.daemon.library.ended().await;
             self.daemon.activity.ended().await;
             self.tasks.close();
             self.tasks.wait().await;

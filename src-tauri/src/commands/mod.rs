@@ -9,6 +9,9 @@ macro_rules! delegate {
     (documents: $($body:tt)+) => {
         delegate! { @ myownmesh_control::api::documents::DocumentsApiClient, $($body)+ }
     };
+    (library: $($body:tt)+) => {
+        delegate! { @ myownmesh_control::api::library::LibraryApiClient, $($body)+ }
+    };
     (@ $client:path, $($(#[$doc:meta])* $name:ident($($parameter:ident: $type:ty),* $(,)?) -> $answer:ty;)+) => {$(
         $(#[$doc])*
         #[tauri::command]
@@ -36,6 +39,7 @@ pub mod invite;
 pub mod join;
 pub mod key;
 pub mod knock;
+pub mod library;
 pub mod network;
 pub mod permission;
 pub mod prompt;

@@ -4,12 +4,12 @@
 //! again with the last `seq` it saw once `shell-state` says `attached`.
 
 use myownmesh_control::error::ControlError;
-use myownmesh_control::types::{AnswerItem, EventItem, JoinItem};
+use myownmesh_control::types::{AnswerItem, EventItem, JoinItem, ModelGetItem};
 use tauri::ipc::Channel;
 use tauri::{State, Webview};
 
 use crate::daemon::Daemon;
-use crate::streams::{self, Answer, Events, Join};
+use crate::streams::{self, Answer, Events, Join, ModelGet};
 
 /// Everything that happens, from the first event after `after` (0: only what happens from now on).
 #[tauri::command]
@@ -49,7 +49,21 @@ pub async fn join_stream(
     streams::forward(webview, daemon.client()?, Join(id), after, channel).await
 }
 
-/// Ends a stream by its handle. The work behind it goes on; stopping that is `answer_stop` and `join_stop`.
+/// The events of a download, from the first after `after`; ends with `done`, `paused` or `error`.
+#[tauri::command]
+#[specta::specta]
+pub async fn model_get_stream(
+    webview: Webview,
+    daemon: State<'_, Daemon>,
+    id: String,
+    after: u64,
+    channel: Channel<ModelGetItem>,
+) -> Result<u32, ControlError> {
+    streams::forward(webview, daemon.client()?, ModelGet(id), after, channel).await
+}
+
+/// Ends a stream by its handle. The work behind it goes on; stopping that is `answer_stop`, `join_stop` and
+/// `model_get_stop`.
 #[tauri::command]
 #[specta::specta]
 #[expect(clippy::needless_pass_by_value, reason = "Tauri hands its arguments over by value")]

@@ -18,7 +18,7 @@ export const shellState = (state: ShellState["state"], message = ""): ShellState
   log_path: null,
 });
 
-export type StreamName = "events" | "answer" | "join";
+export type StreamName = "events" | "answer" | "join" | "model_get";
 
 /** What answers the commands in place of the shell. Refusals are thrown as plain `ControlError` objects. */
 export interface Host {
@@ -75,6 +75,8 @@ export function installHost(host: Host): void {
         return stream("answer", params);
       case "join_stream":
         return stream("join", params);
+      case "model_get_stream":
+        return stream("model_get", params);
       case "stream_stop":
         open.get(params.handle as number)?.();
         open.delete(params.handle as number);

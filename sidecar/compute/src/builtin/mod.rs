@@ -18,8 +18,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use child::{ChildEvent, ExitWatch};
-pub use scan::DEMO_MODEL;
 pub(crate) use scan::ModelFiles;
+pub use scan::{DEMO_MODEL, model_id};
 
 use self::child::{ChildNews, ExitReport, Plan, Running};
 use self::scan::ModelFile;

@@ -62,7 +62,7 @@ pub(crate) fn scan(dirs: &[PathBuf], demo: Option<&Path>, before: &ModelFiles) -
         };
         paths.sort();
         for path in paths {
-            if let Some(id) = id_of(&path) {
+            if let Some(id) = model_id(&path) {
                 add(id, &path, false);
             }
         }
@@ -70,8 +70,8 @@ pub(crate) fn scan(dirs: &[PathBuf], demo: Option<&Path>, before: &ModelFiles) -
     found
 }
 
-/// The id a file gives its model; none when it is no model of its own.
-fn id_of(path: &Path) -> Option<String> {
+/// The id under which the built-in engine offers the model in this file; none when it is no model of its own.
+pub fn model_id(path: &Path) -> Option<String> {
     if !path.extension()?.eq_ignore_ascii_case("gguf") {
         return None;
     }
@@ -133,7 +133,7 @@ mod tests {
             ("half.gguf.part", None),
             ("notes.txt", None),
         ] {
-            assert_eq!(id_of(Path::new(file)).as_deref(), id, "{file}");
+            assert_eq!(model_id(Path::new(file)).as_deref(), id, "{file}");
         }
     }
 

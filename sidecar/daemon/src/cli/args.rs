@@ -13,12 +13,14 @@ use super::units::parse_duration;
 
 mod documents;
 mod key;
+mod library;
 mod look;
 mod network;
 mod permission;
 
 pub(crate) use self::documents::{CatalogueArgs, PromptAction, PromptSetArgs, SyncAction};
 pub(crate) use self::key::KeyAction;
+pub(crate) use self::library::ModelAction;
 pub(crate) use self::look::{ActivityArgs, DoctorArgs};
 pub(crate) use self::network::NetworkAction;
 pub(crate) use self::permission::{PermissionAction, PermissionSetArgs, ScopeArgs};
@@ -106,6 +108,9 @@ pub(crate) enum Command {
     Engine(EngineAction),
     /// List every model that can be reached now, here and on other devices.
     Models,
+    /// Search the catalogue of open models; download, import or delete a model.
+    #[command(subcommand)]
+    Model(ModelAction),
     /// Ask a model and stream its answer; Ctrl-C cancels it where it runs.
     #[command(
         after_help = "Examples:\n  myownmesh chat \"What can you do?\"\n  myownmesh chat \"Hello\" --via Desk\n  \
@@ -480,6 +485,7 @@ mod tests {
                      approve k --role member --code ABC123\ndeny k --reason no\ndevices\ndevice show D\n\
                      device remove D\ndevice role D manager\ndevice name D\naccepting\naccepting limited\nengines\n\
                      engine add http://x --kind llama-server --key-stdin\nengine remove e\nengine test e\nmodels\n\
+                     model search\nmodel search qwen3 8b\nmodel get m\nmodel get m --from hub\nmodel rm m\nmodel import f\n\
                      chat hi --via local --model m --system s --max-tokens 5 --temperature 0.5 --conversation c\n\
                      events\ndoctor\ndoctor D --masked\nstop\nconversation list\nconversation show c\n\
                      conversation move a b --folder Work\nconversation move a --no-folder\n\
@@ -550,6 +556,8 @@ mod tests {
             "scope",
             "scope D chat",
             "scope D fly on",
+            "model get",
+            "model get m --from nowhere",
             "",
         ];
         for line in lines {

@@ -5,16 +5,15 @@ use std::pin::pin;
 use std::time::Duration;
 
 use myownmesh_control::api::ControlApiClient;
-use myownmesh_control::error::{ControlError, ErrorCode};
+use myownmesh_control::error::ErrorCode;
 use myownmesh_control::types::{AnswerEvent, AnswerItem, ChatRequest};
-use serde_json::json;
 use tokio::io::AsyncReadExt;
 
 use super::Context;
 use super::args::ChatArgs;
-use super::output::{Failure, INTERRUPTED, Output, Style, exit_code, paint, printable};
+use super::output::{Failure, INTERRUPTED, Output, Style, paint, printable};
 use super::signals::interrupted;
-use super::stream::follow;
+use super::stream::{follow, last_line};
 
 /// Longest prompt read from standard input, in bytes: the limit of a request body.
 const PROMPT_LIMIT: u64 = 32 * 1024 * 1024;
@@ -30,15 +29,6 @@ pub(super) async fn run(args: ChatArgs, context: &Context) -> Result<(), Failure
         }
         other => other,
     })
-}
-
-/// Ends the stream of lines with the error in the form of a stream's last item, and in the form of every refusal.
-fn last_line(out: Output, error: &ControlError) -> Failure {
-    let line = json!({ "type": "error", "code": error.code, "message": error.message, "error": error });
-    match out.json_line(&line) {
-        Ok(()) => Failure::Reported(exit_code(error)),
-        Err(failure) => failure,
-    }
 }
 
 async fn answer(args: ChatArgs, context: &Context) -> Result<(), Failure> {

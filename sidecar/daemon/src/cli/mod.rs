@@ -17,6 +17,7 @@ mod invite;
 mod join;
 mod key;
 mod knock;
+mod library;
 mod model;
 mod nearby;
 mod network;
@@ -110,6 +111,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Engines => engine::list(context).await,
         Command::Engine(action) => engine::run(action, context).await,
         Command::Models => model::list(context).await,
+        Command::Model(action) => library::run(action, context).await,
         Command::Chat(args) => chat::run(args, context).await,
         Command::Conversation(action) => conversation::run(action, context).await,
         Command::Prompt(action) => prompt::run(action, context).await,

@@ -15,7 +15,7 @@ pub(super) async fn list(context: &Context) -> Result<(), Failure> {
 
 fn table(out: Output, models: &[Model]) -> String {
     if models.is_empty() {
-        return "No model can be reached. Put a GGUF file into the models folder, or add an engine.".to_owned();
+        return "No model can be reached. Download one with `myownmesh model get`, put a GGUF file into the models folder, or add an engine.".to_owned();
     }
     let mut table = Table::new(&["MODEL", "DEVICE", "ENGINE", "STATE", "CONTEXT", "SIZE", ""]);
     for model in models {

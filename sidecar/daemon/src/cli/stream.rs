@@ -7,8 +7,9 @@ use jsonrpsee::core::client::Subscription;
 use myownmesh_control::client::ControlClient;
 use myownmesh_control::error::{ControlError, ErrorCode};
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
-use super::output::Failure;
+use super::output::{Failure, Output, exit_code};
 
 /// How often a subscription may close without having brought anything before it counts as broken.
 const EMPTY_SUBSCRIPTIONS: u32 = 3;
@@ -51,4 +52,13 @@ fn unreadable(error: &serde_json::Error) -> Failure {
         ErrorCode::VersionMismatch,
         format!("The daemon said something this version does not know ({error}). Restart the daemon."),
     )
+}
+
+/// Ends the stream of lines with the error in the form of a stream's last item, and in the form of every refusal.
+pub(crate) fn last_line(out: Output, error: &ControlError) -> Failure {
+    let line = json!({ "type": "error", "code": error.code, "message": error.message, "error": error });
+    match out.json_line(&line) {
+        Ok(()) => Failure::Reported(exit_code(error)),
+        Err(failure) => failure,
+    }
 }

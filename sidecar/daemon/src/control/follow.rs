@@ -5,7 +5,7 @@ use jsonrpsee::core::{SubscriptionError, SubscriptionResult};
 use jsonrpsee::types::ErrorObjectOwned;
 use jsonrpsee::{PendingSubscriptionSink, SubscriptionSink};
 use myownmesh_control::error::ControlError;
-use myownmesh_control::types::{AnswerItem, JoinItem};
+use myownmesh_control::types::{AnswerItem, JoinItem, ModelGetItem};
 use serde::Serialize;
 
 use super::invites;
@@ -48,6 +48,16 @@ pub(super) async fn join(
     stream(pending, found, after, |seq, event| JoinItem { seq, event }).await
 }
 
+pub(super) async fn download(
+    daemon: &Daemon,
+    pending: PendingSubscriptionSink,
+    id: &str,
+    after: u64,
+) -> SubscriptionResult {
+    let found = daemon.library.find(id).await;
+    stream(pending, found, after, |seq, event| ModelGetItem { seq, event }).await
+}
+
 async fn stream<T: Clone + Send + Sync, I: Serialize>(
     pending: PendingSubscriptionSink,
     found: Result<Stream<T>, ControlError>,
@@ -73,7 +83,7 @@ async fn stream<T: Clone + Send + Sync, I: Serialize>(
                     send(&sink, &item(seq, event)).await?;
                 }
             }
-            // Only a very long answer outgrows its log; its last item carries the whole text.
+            // Only a very long answer or download outgrows its log; its last item carries all that counts.
             Batch::Missed => {}
             Batch::End => return Ok(()),
         }

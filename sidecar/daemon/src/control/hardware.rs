@@ -14,14 +14,26 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) async fn read(daemon: &Daemon) -> Result<control::Hardware, ControlError> {
     let models = daemon.facts.models.clone();
-    let reading = tokio::task::spawn_blocking(move || {
+    in_time(move || {
         let roots = HardwareRoots::default();
         // The first look comes first: reading the hardware takes some of the time until the second.
         let mut gauge = Gauge::new(roots.clone(), models);
-        (Hardware::read(&roots), gauge.read())
-    });
+        convert::hardware(&Hardware::read(&roots), &gauge.read())
+    })
+    .await
+}
+
+/// What `judge` makes of this device's hardware.
+pub(super) async fn look<T: Send + 'static>(
+    judge: impl FnOnce(&Hardware) -> T + Send + 'static,
+) -> Result<T, ControlError> {
+    in_time(|| judge(&Hardware::read(&HardwareRoots::default()))).await
+}
+
+async fn in_time<T: Send + 'static>(reading: impl FnOnce() -> T + Send + 'static) -> Result<T, ControlError> {
+    let reading = tokio::task::spawn_blocking(reading);
     match tokio::time::timeout(PATIENCE, reading).await {
-        Ok(Ok((hardware, readings))) => Ok(convert::hardware(&hardware, &readings)),
+        Ok(Ok(read)) => Ok(read),
         Ok(Err(error)) => {
             tracing::error!(%error, "reading the hardware ended badly");
             let message = "The hardware cannot be read; the daemon's log tells why. Please report this.";

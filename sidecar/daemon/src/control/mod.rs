@@ -12,6 +12,7 @@ mod governance;
 mod hardware;
 pub(crate) mod invites;
 mod keys;
+mod library;
 mod nearby;
 mod networks;
 mod permissions;

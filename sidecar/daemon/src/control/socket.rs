@@ -15,6 +15,7 @@ use jsonrpsee::server::{
 use myownmesh_control::MAX_MESSAGE_BYTES;
 use myownmesh_control::api::ControlApiServer;
 use myownmesh_control::api::documents::DocumentsApiServer;
+use myownmesh_control::api::library::LibraryApiServer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::task::TaskTracker;
 use tower::layer::util::Identity;
@@ -58,7 +59,8 @@ impl Rpc {
         let connections = TaskTracker::new();
         let mut methods: Methods = ControlApiServer::into_rpc(control.clone()).into();
         // The names are fixed when this is compiled, and every test that starts a daemon passes here.
-        methods.merge(DocumentsApiServer::into_rpc(control)).expect("no two requests have one name");
+        methods.merge(DocumentsApiServer::into_rpc(control.clone())).expect("no two requests have one name");
+        methods.merge(LibraryApiServer::into_rpc(control)).expect("no two requests have one name");
         let rpc = Self {
             methods,
             builder: Server::builder().set_config(config).to_service_builder(),

@@ -8,6 +8,7 @@
 //! * `remote`: answers from another device, cancelling them, losing the asker, models that appear
 //! * `engines`: engines that die, lie, stay silent or cannot load their model
 //! * `hardware`: what a device says it is made of
+//! * `library`: models that can be had, and downloads that pause, go on, and are refused
 //! * `api`: the local API given bad requests
 //! * `apis`: the APIs besides OpenAI's, here and through a peer; leaving them
 //! * `keys`: keys for the local API
@@ -41,6 +42,7 @@ mod hello;
 mod invites;
 mod join;
 mod keys;
+mod library;
 mod life;
 mod members;
 mod origins;

@@ -1,0 +1,188 @@
+//! The model library: open models that can be had, and how they get here.
+
+use serde::{Deserialize, Serialize};
+use specta::Type;
+
+use crate::error::ErrorCode;
+
+/// Models of one make in several sizes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct ModelFamily {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Who made it.
+    pub publisher: String,
+    /// Its licence, by its usual name.
+    pub licence: String,
+    /// What its models are good for, the best first.
+    pub purposes: Vec<ModelPurpose>,
+    /// Its models.
+    pub models: Vec<FamilyModel>,
+}
+
+/// What a model is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelPurpose {
+    /// Talking.
+    Chat,
+    /// Writing programs.
+    Code,
+    /// Looking at pictures.
+    Vision,
+    /// Turning text into vectors.
+    Embeddings,
+    /// Turning speech into text.
+    Speech,
+}
+
+/// A model of one size.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct FamilyModel {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its parameters, in millions.
+    pub parameters_millions: u32,
+    /// How many of them work on each token, in millions.
+    pub active_millions: u32,
+    /// Tokens it takes at once; `null` where that means nothing.
+    pub context_length: Option<u32>,
+    /// What can be downloaded of it.
+    pub variants: Vec<ModelVariant>,
+}
+
+/// A model at one quantisation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct ModelVariant {
+    /// Its id, to download it by.
+    pub id: String,
+    /// Its quantisation, for example `Q4_K_M`.
+    pub quantisation: String,
+    /// About what is downloaded, in bytes.
+    pub size_bytes: u64,
+    /// Memory it needs to run, in bytes.
+    pub memory_bytes: u64,
+    /// How well it fits this device.
+    pub fit: ModelFit,
+    /// Why, as a sentence.
+    pub reason: String,
+    /// Whether its files are in the models folder of this device.
+    pub here: bool,
+}
+
+/// How well a model fits a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelFit {
+    /// It runs fast and leaves room.
+    Recommended,
+    /// It runs.
+    Fits,
+    /// It runs, slowly or with nothing to spare.
+    Tight,
+    /// It cannot run here.
+    TooBig,
+}
+
+/// One event of a download. A stream of these ends with `done`, `paused` or `error`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ModelGetEvent {
+    /// How far it is.
+    Progress {
+        /// Id of what is downloaded.
+        variant: String,
+        /// What it does.
+        state: ModelGetState,
+        /// Bytes that are here.
+        bytes: u64,
+        /// All bytes; `null` until the hub has told.
+        total: Option<u64>,
+        /// Bytes a second lately.
+        rate: u64,
+    },
+    /// It is here, verified.
+    Done {
+        /// Id of what was downloaded.
+        variant: String,
+        /// Id it is offered under; `null` when no engine of this device runs it.
+        model: Option<String>,
+        /// Path of its weights.
+        path: String,
+        /// SHA-256 of that file.
+        sha256: String,
+        /// All its files.
+        files: Vec<ModelFile>,
+    },
+    /// It was stopped. What has arrived stays, and the next start goes on from there.
+    Paused {
+        /// Bytes that are here.
+        bytes: u64,
+        /// All bytes; `null` when the hub has not told.
+        total: Option<u64>,
+    },
+    /// It failed. What has arrived and is sound stays.
+    Error {
+        /// Stable reason.
+        code: ErrorCode,
+        /// What happened and what to do.
+        message: String,
+    },
+}
+
+/// What a download does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelGetState {
+    /// Waiting for others to end.
+    Queued,
+    /// Asking the hub what the files are.
+    Asking,
+    /// Fetching.
+    Downloading,
+    /// Comparing what arrived with its hash.
+    Verifying,
+}
+
+/// A file that was downloaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct ModelFile {
+    /// Its path on this device.
+    pub path: String,
+    /// Its hash.
+    pub sha256: String,
+    /// Its size, in bytes.
+    pub size_bytes: u64,
+}
+
+/// What was deleted of a model.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct ModelRemoved {
+    /// Paths of the files; of an imported model, of the reference to it.
+    pub files: Vec<String>,
+    /// What that freed, in bytes.
+    pub freed_bytes: u64,
+}
+
+/// A model that was imported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct ModelImported {
+    /// Id it is offered under; `null` when no engine of this device runs it.
+    pub model: Option<String>,
+    /// Path of the reference in the models folder.
+    pub path: String,
+}
+
+/// A numbered event of a download.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct ModelGetItem {
+    /// Position in the stream, from 1; give it as `after` to resume.
+    pub seq: u64,
+    /// The event.
+    #[serde(flatten)]
+    pub event: ModelGetEvent,
+}

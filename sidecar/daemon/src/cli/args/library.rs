@@ -1,0 +1,41 @@
+//! The words and flags of `model`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
+
+/// What `model` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelAction {
+    /// Search the catalogue of open models, and show how well each fits this device.
+    #[command(after_help = "Examples:\n  myownmesh model search\n  myownmesh model search code\n  \
+                            myownmesh model search qwen3 8b")]
+    Search {
+        /// Words to look for in names, publishers, licences and purposes; everything when not given.
+        #[arg(value_name = "TEXT")]
+        text: Vec<String>,
+    },
+    /// Download a model, verify it, and offer it; Ctrl-C pauses, and the same command goes on.
+    #[command(after_help = "Examples:\n  myownmesh model get qwen3-4b-q4_k_m\n  myownmesh model get qwen3-4b")]
+    Get {
+        /// Id of a variant, as `model search` shows it; of a model or a family, what fits this device best is taken.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        id: String,
+        /// Where it comes from; the hub is the one that config.toml names.
+        #[arg(long, default_value = "auto", value_parser = PossibleValuesParser::new(["auto", "hub"]))]
+        from: String,
+    },
+    /// Delete a model of this device; of an imported one only the reference goes.
+    Rm {
+        /// What it is offered under, or the id of a variant.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        id: String,
+    },
+    /// Offer a GGUF file of this device, which stays where it is.
+    Import {
+        /// The file.
+        #[arg(value_name = "FILE", value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
+        file: PathBuf,
+    },
+}

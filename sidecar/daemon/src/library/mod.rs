@@ -1,0 +1,172 @@
+//! The model library at work: what of the catalogue suits this device, and downloads that are followed like answers.
+//!
+//! A download belongs to the daemon, not to who started it: a second start of the same one follows the first, and one
+//! that was stopped, or cut off by the end of the process, goes on where it was when it is started again.
+
+mod get;
+mod keep;
+mod shelf;
+
+use std::path::{Path, PathBuf};
+
+use myownmesh_compute::library::{
+    Catalogue, Download, DownloadConfig, DownloadError, Downloads, FilePart, HubUrl, Variant,
+};
+use myownmesh_compute::{Compute, Hardware};
+use myownmesh_control::error::{ControlError, ErrorCode};
+use myownmesh_control::types::{ModelFamily, ModelGetEvent, ModelImported, ModelRemoved};
+use tokio_util::sync::CancellationToken;
+
+use crate::convert::OrControl;
+use crate::streams::{Stream, Streams};
+
+pub(crate) use keep::KeepError;
+
+/// How many of the newest events of a download are kept; its last one says all that counts.
+const KEPT_EVENTS: usize = 64;
+
+/// The library did not do what was asked.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LibraryError {
+    /// The catalogue has no such id.
+    #[error("There is no model \"{id}\" in the catalogue. `myownmesh model search` shows what there is.")]
+    Unknown {
+        /// The id.
+        id: String,
+    },
+    /// Nothing of what the id means can run here.
+    #[error(
+        "None of it can run on this device. `myownmesh model search` shows what can. To download it all the same, name a variant, for example {least}."
+    )]
+    TooBig {
+        /// The smallest variant.
+        least: String,
+    },
+    /// There is no such place to get it from.
+    #[error("Models cannot be had from \"{from}\". Leave the source out, or name the hub.")]
+    From {
+        /// What was asked for.
+        from: String,
+    },
+    /// There is no such download.
+    #[error("There is no such download. It may have ended long ago; start it again.")]
+    NoDownload,
+    /// The download could not be started.
+    #[error(transparent)]
+    Download(#[from] DownloadError),
+}
+
+/// The handle; clones share the downloads.
+#[derive(Clone)]
+pub(crate) struct Library {
+    folder: PathBuf,
+    compute: Compute,
+    downloads: Downloads,
+    gets: Streams<ModelGetEvent>,
+}
+
+/// A variant that was chosen, ready to be downloaded.
+#[derive(Clone, Debug)]
+pub(crate) struct Chosen {
+    id: String,
+    files: Vec<myownmesh_compute::library::HubFile>,
+    /// Path of its weights, when it is here.
+    weights: PathBuf,
+}
+
+/// What an id means.
+pub(crate) enum Meaning {
+    /// This variant.
+    One(Chosen),
+    /// It depends on the hardware.
+    Several,
+}
+
+impl Library {
+    /// Models go into `folder`, which an engine of `compute` reads, and come from `hub`. `stop` pauses all downloads.
+    pub(crate) fn start(compute: Compute, folder: PathBuf, hub: HubUrl, stop: CancellationToken) -> Self {
+        let downloads = Downloads::new(DownloadConfig::new(folder.clone(), hub));
+        Self { folder, compute, downloads, gets: Streams::start(KEPT_EVENTS, stop) }
+    }
+
+    /// The models that `search` finds, and how well they fit. Blocks: it looks at the models folder.
+    pub(crate) fn search(&self, search: &str, hardware: &Hardware) -> Vec<ModelFamily> {
+        shelf::search(&Catalogue::bundled().families, search, hardware, |variant| self.has(variant))
+    }
+
+    /// Whether all files of a variant are here. A file gets its name when it is complete and verified.
+    fn has(&self, variant: &Variant) -> bool {
+        variant.files.iter().all(|file| self.folder.join(file.name.file_name().as_str()).is_file())
+    }
+
+    /// What an id means.
+    pub(crate) fn meaning(&self, id: &str) -> Result<Meaning, LibraryError> {
+        let families = Catalogue::bundled().families;
+        let found = shelf::candidates(&families, id)?;
+        Ok(match found.as_slice() {
+            [one] => Meaning::One(self.chosen(one)),
+            _ => Meaning::Several,
+        })
+    }
+
+    /// What of all that an id means fits this hardware best.
+    pub(crate) fn best(&self, id: &str, hardware: &Hardware) -> Result<Chosen, LibraryError> {
+        let families = Catalogue::bundled().families;
+        let found = shelf::candidates(&families, id)?;
+        Ok(self.chosen(&shelf::best(&found, hardware)?))
+    }
+
+    fn chosen(&self, entry: &shelf::Entry<'_>) -> Chosen {
+        // Every variant has weights: the catalogue is refused otherwise.
+        let weights = entry.variant.files.iter().find(|file| file.part == FilePart::Weights);
+        let name = weights.map(|file| file.name.file_name().to_string()).unwrap_or_default();
+        Chosen { id: entry.variant.id.to_string(), files: entry.files(), weights: self.folder.join(name) }
+    }
+
+    /// Starts to download it, or finds the download that runs; gives the stream's id.
+    pub(crate) async fn get(&self, chosen: Chosen) -> Result<String, LibraryError> {
+        if let Some(running) = self.gets.running().await.remove(&chosen.id) {
+            return Ok(running);
+        }
+        let download: Download = self.downloads.start(chosen.files.clone())?;
+        let (compute, topic) = (self.compute.clone(), chosen.id.clone());
+        Ok(self.gets.spawn(Some(topic), |stream| get::follow(download, chosen, compute, stream)).await)
+    }
+
+    /// Deletes the model that `id` names; it is not offered any more when this returns.
+    pub(crate) async fn remove(&self, id: String) -> Result<ModelRemoved, ControlError> {
+        let running = self.gets.running().await;
+        if running.contains_key(&id.trim().to_lowercase()) {
+            return Err(KeepError::Downloading { id: crate::text::quotable(&id) }).or_control();
+        }
+        let folder = self.folder.clone();
+        let work = move || keep::remove(&folder, &Catalogue::bundled().families, &id);
+        let removed = tokio::task::spawn_blocking(work).await.map_err(|error| ended_badly(&error))?.or_control()?;
+        get::read_folder(&self.compute).await;
+        Ok(removed)
+    }
+
+    /// Takes in the model at `path`, which stays where it is; it is offered when this returns.
+    pub(crate) async fn import(&self, path: &Path) -> Result<ModelImported, ControlError> {
+        let (folder, path) = (self.folder.clone(), path.to_owned());
+        let work = move || keep::import(&folder, &path);
+        let (at, _) = tokio::task::spawn_blocking(work).await.map_err(|error| ended_badly(&error))?.or_control()?;
+        Ok(ModelImported { model: get::offer(&at, &self.compute).await, path: at.display().to_string() })
+    }
+
+    /// The download with this id.
+    pub(crate) async fn find(&self, id: &str) -> Result<Stream<ModelGetEvent>, ControlError> {
+        self.gets.find(id).await.ok_or(LibraryError::NoDownload).or_control()
+    }
+
+    /// Waits until every download is written down; call it after the stop.
+    pub(crate) async fn ended(&self) {
+        tokio::join!(self.gets.ended(), self.downloads.shutdown());
+    }
+}
+
+fn ended_badly(error: &tokio::task::JoinError) -> ControlError {
+    tracing::error!(%error, "work on the models folder ended badly");
+    let message = "The models folder could not be changed; the daemon's log tells why. Please report this.";
+    ControlError::new(ErrorCode::Internal, message)
+}
