@@ -80,6 +80,16 @@ export const commands = {
 	engineTest: (id: string) => typedError<Engine, ControlError>(__TAURI_INVOKE("engine_test", { id })),
 	/**  Every model reachable now, here and on peers. */
 	modelList: () => typedError<Model[], ControlError>(__TAURI_INVOKE("model_list")),
+	/**  The models of the catalogue, and how well each fits this device. */
+	modelSearch: (search: string | null) => typedError<ModelFamily[], ControlError>(__TAURI_INVOKE("model_search", { search })),
+	/**  Starts to download a model, or goes on with it; follow it with `model_get_stream`. */
+	modelGetStart: (model: string, from: string | null) => typedError<string, ControlError>(__TAURI_INVOKE("model_get_start", { model, from })),
+	/**  Stops a download; what has arrived stays. */
+	modelGetStop: (id: string) => typedError<null, ControlError>(__TAURI_INVOKE("model_get_stop", { id })),
+	/**  Deletes a model of this device. */
+	modelRemove: (model: string) => typedError<ModelRemoved, ControlError>(__TAURI_INVOKE("model_remove", { model })),
+	/**  Offers a GGUF file, which stays where it is. */
+	modelImport: (path: string) => typedError<ModelImported, ControlError>(__TAURI_INVOKE("model_import", { path })),
 	/**  Asks a question; follow the answer with `answer_stream`. */
 	chatStart: (request: ChatRequest) => typedError<string, ControlError>(__TAURI_INVOKE("chat_start", { request })),
 	/**  Cancels an answer where it runs; what was written stays. */
@@ -166,7 +176,12 @@ export const commands = {
 	answerStream: (id: string, after: number, channel: Channel<AnswerItem>) => typedError<number, ControlError>(__TAURI_INVOKE("answer_stream", { id, after, channel })),
 	/**  The steps of a join, from the first after `after`; ends with `joined` or `failed`. */
 	joinStream: (id: string, after: number, channel: Channel<JoinItem>) => typedError<number, ControlError>(__TAURI_INVOKE("join_stream", { id, after, channel })),
-	/**  Ends a stream by its handle. The work behind it goes on; stopping that is `answer_stop` and `join_stop`. */
+	/**  The events of a download, from the first after `after`; ends with `done`, `paused` or `error`. */
+	modelGetStream: (id: string, after: number, channel: Channel<ModelGetItem>) => typedError<number, ControlError>(__TAURI_INVOKE("model_get_stream", { id, after, channel })),
+	/**
+	 *  Ends a stream by its handle. The work behind it goes on; stopping that is `answer_stop`, `join_stop` and
+	 *  `model_get_stop`.
+	 */
 	streamStop: (handle: number) => __TAURI_INVOKE<void>("stream_stop", { handle }),
 	/**  Whether the daemon is attached, and if not, why. Changes arrive as `shell-state`. */
 	shellState: () => __TAURI_INVOKE<ShellState>("shell_state"),
@@ -778,6 +793,10 @@ export type ErrorCode =
 "too_large" | 
 /**  Took too long. */
 "timed_out" | 
+/**  A file could not be downloaded, or what arrived is not what it should be. */
+"download_failed" | 
+/**  The disk has no room. */
+"disk_full" | 
 /**  A fault of ours; the message says where to find the log. */
 "internal";
 
@@ -859,6 +878,22 @@ export type EventItem = {
 	/**  When. */
 	at: number,
 } & Event;
+
+/**  A model of one size. */
+export type FamilyModel = {
+	/**  Its id. */
+	id: string,
+	/**  Its name. */
+	name: string,
+	/**  Its parameters, in millions. */
+	parameters_millions: number,
+	/**  How many of them work on each token, in millions. */
+	active_millions: number,
+	/**  Tokens it takes at once; `null` where that means nothing. */
+	context_length: number | null,
+	/**  What can be downloaded of it. */
+	variants: ModelVariant[],
+};
 
 /**  A graphics processor. */
 export type Gpu = {
@@ -1073,6 +1108,128 @@ export type ModelCapability = {
 	size_bytes: number | null,
 };
 
+/**  Models of one make in several sizes. */
+export type ModelFamily = {
+	/**  Its id. */
+	id: string,
+	/**  Its name. */
+	name: string,
+	/**  Who made it. */
+	publisher: string,
+	/**  Its licence, by its usual name. */
+	licence: string,
+	/**  What its models are good for, the best first. */
+	purposes: ModelPurpose[],
+	/**  Its models. */
+	models: FamilyModel[],
+};
+
+/**  A file that was downloaded. */
+export type ModelFile = {
+	/**  Its path on this device. */
+	path: string,
+	/**  Its hash. */
+	sha256: string,
+	/**  Its size, in bytes. */
+	size_bytes: number,
+};
+
+/**  How well a model fits a device. */
+export type ModelFit = 
+/**  It runs fast and leaves room. */
+"recommended" | 
+/**  It runs. */
+"fits" | 
+/**  It runs, slowly or with nothing to spare. */
+"tight" | 
+/**  It cannot run here. */
+"too_big";
+
+/**  One event of a download. A stream of these ends with `done`, `paused` or `error`. */
+export type ModelGetEvent = 
+/**  How far it is. */
+{ type: "progress"; 
+/**  Id of what is downloaded. */
+variant: string; 
+/**  What it does. */
+state: ModelGetState; 
+/**  Bytes that are here. */
+bytes: number; 
+/**  All bytes; `null` until the hub has told. */
+total: number | null; 
+/**  Bytes a second lately. */
+rate: number } | 
+/**  It is here, verified. */
+{ type: "done"; 
+/**  Id of what was downloaded. */
+variant: string; 
+/**  Id it is offered under; `null` when no engine of this device runs it. */
+model: string | null; 
+/**  Path of its weights. */
+path: string; 
+/**  SHA-256 of that file. */
+sha256: string; 
+/**  All its files. */
+files: ModelFile[] } | 
+/**  It was stopped. What has arrived stays, and the next start goes on from there. */
+{ type: "paused"; 
+/**  Bytes that are here. */
+bytes: number; 
+/**  All bytes; `null` when the hub has not told. */
+total: number | null } | 
+/**  It failed. What has arrived and is sound stays. */
+{ type: "error"; 
+/**  Stable reason. */
+code: ErrorCode; 
+/**  What happened and what to do. */
+message: string };
+
+/**  A numbered event of a download. */
+export type ModelGetItem = {
+	/**  Position in the stream, from 1; give it as `after` to resume. */
+	seq: number,
+} & ModelGetEvent;
+
+/**  What a download does. */
+export type ModelGetState = 
+/**  Waiting for others to end. */
+"queued" | 
+/**  Asking the hub what the files are. */
+"asking" | 
+/**  Fetching. */
+"downloading" | 
+/**  Comparing what arrived with its hash. */
+"verifying";
+
+/**  A model that was imported. */
+export type ModelImported = {
+	/**  Id it is offered under; `null` when no engine of this device runs it. */
+	model: string | null,
+	/**  Path of the reference in the models folder. */
+	path: string,
+};
+
+/**  What a model is good for. */
+export type ModelPurpose = 
+/**  Talking. */
+"chat" | 
+/**  Writing programs. */
+"code" | 
+/**  Looking at pictures. */
+"vision" | 
+/**  Turning text into vectors. */
+"embeddings" | 
+/**  Turning speech into text. */
+"speech";
+
+/**  What was deleted of a model. */
+export type ModelRemoved = {
+	/**  Paths of the files; of an imported model, of the reference to it. */
+	files: string[],
+	/**  What that freed, in bytes. */
+	freed_bytes: number,
+};
+
 /**  Whether a model can answer. */
 export type ModelState = 
 /**  Not in memory; loads at the first request. */
@@ -1083,6 +1240,24 @@ export type ModelState =
 "ready" | 
 /**  Could not be loaded. */
 "failed";
+
+/**  A model at one quantisation. */
+export type ModelVariant = {
+	/**  Its id, to download it by. */
+	id: string,
+	/**  Its quantisation, for example `Q4_K_M`. */
+	quantisation: string,
+	/**  About what is downloaded, in bytes. */
+	size_bytes: number,
+	/**  Memory it needs to run, in bytes. */
+	memory_bytes: number,
+	/**  How well it fits this device. */
+	fit: ModelFit,
+	/**  Why, as a sentence. */
+	reason: string,
+	/**  Whether its files are in the models folder of this device. */
+	here: boolean,
+};
 
 /**  A device that announces itself on the local network. */
 export type NearbyDevice = {

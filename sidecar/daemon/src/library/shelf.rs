@@ -182,9 +182,9 @@ mod tests {
                 .and_then(|found| best(&found, &hardware))
                 .map(|entry| entry.variant.id.to_string())
         };
-        assert_eq!(choose("qwen3-4b", 64_000_000_000).as_deref(), Ok("qwen3-4b-q8_0"));
+        assert_eq!(choose("llama-3.2-3b-instruct", 64_000_000_000).as_deref(), Ok("llama-3.2-3b-instruct-q8_0"));
         assert_eq!(choose("qwen3-4b", 8_000_000_000).as_deref(), Ok("qwen3-4b-q4_k_m"));
-        assert_eq!(choose("qwen3", 4_000_000_000).as_deref(), Ok("qwen3-0.6b-q8_0"));
+        assert_eq!(choose("qwen3", 5_000_000_000).as_deref(), Ok("qwen3-0.6b-q8_0"));
         let one = candidates(&families, " Qwen3-4B-Q8_0 ").expect("it is there");
         assert_eq!(one.len(), 1);
         assert_eq!(one[0].files()[0].path.as_str(), "Qwen3-4B-Q8_0.gguf");
