@@ -17,6 +17,9 @@ use super::{Context, misuse};
 /// Largest file that is sent to the daemon, in bytes; it takes as much.
 const MAX_FILE: u64 = 20_000_000;
 
+/// How many prompts of an import are named to a person.
+const NAMED: usize = 8;
+
 /// Runs a `prompt` command.
 pub(super) async fn run(action: PromptAction, context: &Context) -> Result<(), Failure> {
     let out = context.out;
@@ -193,7 +196,11 @@ fn counted(prompts: usize) -> String {
 
 fn summary(_: Output, imported: &PromptImport) -> String {
     let PromptImport { added, changed, unchanged } = imported;
-    let with = |ids: &[String]| if ids.is_empty() { String::new() } else { format!(": {}", ids.join(", ")) };
+    let with = |ids: &[String]| match ids {
+        [] => String::new(),
+        ids if ids.len() <= NAMED => format!(": {}", ids.join(", ")),
+        ids => format!(": {} and {} more", ids[..NAMED].join(", "), ids.len() - NAMED),
+    };
     printable(&format!(
         "{} new{}.\n{} changed{}.\n{unchanged} there already.",
         added.len(),
@@ -347,6 +354,8 @@ mod tests {
     fn an_import_tells_what_came_of_it() {
         let imported = PromptImport { added: vec!["a".to_owned(), "b".to_owned()], changed: Vec::new(), unchanged: 3 };
         assert_eq!(summary(Output::new(true), &imported), "2 new: a, b.\n0 changed.\n3 there already.");
+        let many = PromptImport { changed: (0..10).map(|n| n.to_string()).collect(), ..imported };
+        assert!(summary(Output::new(true), &many).contains("10 changed: 0, 1, 2, 3, 4, 5, 6, 7 and 2 more."));
         assert_eq!((counted(1), counted(2)), ("1 prompt".to_owned(), "2 prompts".to_owned()));
     }
 }
