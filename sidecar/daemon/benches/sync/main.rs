@@ -226,9 +226,9 @@ async fn disk(report: &mut Report, edits: usize) -> Result<()> {
         each.push(ms(started, Instant::now()));
     }
     report.add("writing one edit (answer of the daemon)", MS, each, None);
-    let home = member.daemon.home.path().to_owned();
-    fleet.stop().await?;
-    let size = std::fs::metadata(home.join("device.sqlite"))?.len();
+    // An orderly end writes everything into the one file; the home goes with the fleet.
+    member.stop().await?;
+    let size = std::fs::metadata(member.daemon.home.path().join("device.sqlite"))?.len();
     let megabytes = f64::from(u32::try_from(size)?) / 1e6;
     report.add(&format!("database after {edits} edits of one prompt"), "MB", vec![megabytes], None);
     Ok(())

@@ -95,8 +95,14 @@ impl Membership {
 
     fn admit(&mut self, record: &Record, admit: &Admit) -> Result<(), Void> {
         let (author, device) = (record.author(), admit.device);
-        if self.is_member(device) {
-            return Err(Void::NoEffect);
+        if let Some(member) = self.members.get(&device) {
+            // Somebody else may have admitted it as less, perhaps back-dated for that purpose: what an owner grants holds.
+            let overtaken = member.admitted_by != author && admit.role > member.role;
+            if !(overtaken && self.may_govern(author) && admit.via == Via::Knock) {
+                return Err(Void::NoEffect);
+            }
+            self.set_role(device, admit.role);
+            return Ok(());
         }
         match &admit.via {
             Via::Knock => ensure(self.may_grant(author, admit.role))?,

@@ -197,6 +197,19 @@ fn settings(relay: &str) -> Body {
 }
 
 #[test]
+fn a_back_dated_admission_takes_nothing_from_what_an_owner_grants() {
+    let mut log = Log::new(NetworkKind::Closed);
+    log.say(0, admit(1, Role::Manager));
+    let granted = log.say(0, admit(2, Role::Manager));
+    let ms = granted.hlc().ms - 1;
+    let early = log.say_as(1, 2, ms, admit(2, Role::Member));
+    let removed = log.say(1, remove(2, 0));
+    assert!(early.hlc() < granted.hlc());
+    assert_eq!(log.fold().role(id(2)), Some(Role::Manager));
+    log.assert_void(&removed, Void::NoAuthority);
+}
+
+#[test]
 fn owners_set_how_devices_reach_each_other_and_nobody_else_does() {
     let mut log = Log::new(NetworkKind::Open);
     log.say(0, admit(1, Role::Manager));
