@@ -9,13 +9,14 @@ use jsonrpsee::proc_macros::rpc;
 
 use crate::error::ControlError;
 use crate::types::{
-    Accepting, ActivityEntry, ActivityFilter, AnswerItem, ApiKey, ChatRequest, Connection, Conversation,
-    ConversationSummary, Decision, DenyKind, DeviceSummary, DoctorReport, Engine, EngineSpec, EventItem, Hardware,
-    Invite, InviteOptions, JoinItem, Knock, Model, NearbyDevice, Network, NetworkKind, NewApiKey, Relay, Removal, Role,
-    SettingsPatch, Status,
+    Accepting, ActivityEntry, ActivityFilter, AnswerItem, ApiKey, ApiRequest, ChatRequest, Connection, Conversation,
+    ConversationSummary, Decision, DenyKind, DeviceSummary, DoctorReport, Engine, EngineSpec, EventItem, FanOutAnswer,
+    Hardware, Invite, InviteOptions, JoinItem, KeyScope, Knock, LocalApi, Model, NearbyDevice, Network, NetworkKind,
+    NewApiKey, Relay, Removal, Role, RoutePlan, SettingsPatch, Status,
 };
 
 pub mod documents;
+pub mod lending;
 pub mod library;
 
 /// The requests. The trait generates `ControlApiServer` for the daemon and `ControlApiClient` for everyone else.
@@ -183,6 +184,15 @@ pub trait ControlApi {
     #[method(name = "chat_start", param_kind = map)]
     async fn chat_start(&self, request: ChatRequest) -> Result<String, ControlError>;
 
+    /// Where a question would run, and where else, without running it.
+    #[method(name = "chat_plan", param_kind = map)]
+    async fn chat_plan(&self, request: ChatRequest) -> Result<RoutePlan, ControlError>;
+
+    /// Asks the best `count` devices the same question, each once; follow each answer with `answer_events`. Nothing is
+    /// kept in a conversation.
+    #[method(name = "chat_fan_out", param_kind = map)]
+    async fn chat_fan_out(&self, request: ChatRequest, count: u32) -> Result<Vec<FanOutAnswer>, ControlError>;
+
     /// The events of an answer, resumable.
     #[subscription(name = "answer_subscribe" => "answer_item", unsubscribe = "answer_unsubscribe", item = AnswerItem, param_kind = map)]
     async fn answer_events(&self, id: String, after: u64) -> SubscriptionResult;
@@ -236,9 +246,17 @@ pub trait ControlApi {
     #[method(name = "doctor", param_kind = map)]
     async fn doctor(&self, device: Option<String>) -> Result<DoctorReport, ControlError>;
 
-    /// Makes a key for the local API; its secret is told this once.
+    /// How programs reach this device's models.
+    #[method(name = "local_api", param_kind = map)]
+    async fn local_api(&self) -> Result<LocalApi, ControlError>;
+
+    /// The newest requests at the local API, those that run first.
+    #[method(name = "api_request_list", param_kind = map)]
+    async fn api_request_list(&self) -> Result<Vec<ApiRequest>, ControlError>;
+
+    /// Makes a key for the local API, for everything when `scopes` is not given; its secret is told this once.
     #[method(name = "key_create", param_kind = map)]
-    async fn key_create(&self, name: String) -> Result<NewApiKey, ControlError>;
+    async fn key_create(&self, name: String, scopes: Option<Vec<KeyScope>>) -> Result<NewApiKey, ControlError>;
 
     /// The keys for the local API, the oldest first.
     #[method(name = "key_list", param_kind = map)]

@@ -288,6 +288,7 @@ pub(crate) fn model(offer: &Offer, model: &CardModel, reason: Option<String>) ->
             State::Failed => control::ModelState::Failed,
         },
         reason,
+        percent: None,
         context_length: model.context_length,
         size_bytes: model.size_bytes,
         demo: model.demo,

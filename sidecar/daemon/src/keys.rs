@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderMap, header};
-use myownmesh_control::types::{ApiKey, NewApiKey};
+use myownmesh_control::types::{ApiKey, KeyScope, NewApiKey};
 use tokio::sync::watch;
 
 use crate::store::{Store, StoreError};
@@ -16,6 +16,8 @@ const PREFIX: &str = "mollm-";
 const MAX_SECRET: usize = 256;
 /// Longest name, in characters.
 const MAX_NAME: usize = 64;
+/// What a key is for that is for everything.
+const EVERYTHING: [KeyScope; 3] = [KeyScope::Chat, KeyScope::Embeddings, KeyScope::Models];
 /// Most keys.
 const MAX_KEYS: i64 = 256;
 /// How exactly the last use is written down, in milliseconds.
@@ -131,7 +133,13 @@ impl Keys {
             Some(0) => return Err(KeyError::Taken(name)),
             Some(_) => {}
         }
-        let made = NewApiKey { name: key.name.clone(), created_at: key.created_at, last_used_at: None, secret };
+        let made = NewApiKey {
+            name: key.name.clone(),
+            created_at: key.created_at,
+            last_used_at: None,
+            scopes: EVERYTHING.to_vec(),
+            secret,
+        };
         self.known.send_modify(|known| known.push(key));
         Ok(made)
     }
@@ -209,7 +217,12 @@ impl Keys {
 
 impl Key {
     fn shown(&self) -> ApiKey {
-        ApiKey { name: self.name.clone(), created_at: self.created_at, last_used_at: self.last_used_at }
+        ApiKey {
+            name: self.name.clone(),
+            created_at: self.created_at,
+            last_used_at: self.last_used_at,
+            scopes: EVERYTHING.to_vec(),
+        }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use myownmesh_control::types::Accepting;
-use myownmesh_mesh::NetworkId;
+use myownmesh_mesh::{DeviceId, NetworkId};
 use serde::Deserialize as _;
 use serde::de::IntoDeserializer as _;
 use serde::de::value::Error as ValueError;
@@ -40,7 +41,62 @@ pub(crate) enum Refusal {
     Occupied,
 }
 
+/// A request of a member that wants to be served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Guest {
+    /// The network it comes through.
+    pub(crate) network: NetworkId,
+    /// Who asks.
+    pub(crate) device: DeviceId,
+    /// Its name.
+    pub(crate) name: String,
+    /// The model it asks.
+    pub(crate) model: String,
+}
+
+/// What a waiting request is told.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    /// So many go first; how long that may take, where it is known.
+    Queued {
+        /// How many.
+        ahead: u32,
+        /// How long.
+        wait: Option<Duration>,
+    },
+    /// It is served now.
+    Go(Permit),
+}
+
+/// A request's place among those that wait; dropping it gives it up.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    permit: Option<Permit>,
+}
+
+impl Waiting {
+    /// Its turn, or how many go first as often as that changes. Nothing more comes after [`Turn::Go`] or a refusal.
+    pub(crate) async fn next(&mut self) -> Result<Turn, Refusal> {
+        match self.permit.take() {
+            Some(permit) => Ok(Turn::Go(permit)),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Permit {
+    /// Waits until the answer is to end early, and tells why.
+    pub(crate) async fn ended(&self) -> Refusal {
+        std::future::pending().await
+    }
+}
+
 impl Lending {
+    /// Gives a member's request a place, unless it cannot be served at all.
+    pub(crate) fn enter(&self, guest: &Guest) -> Result<Waiting, Refusal> {
+        Ok(Waiting { permit: Some(self.admit(guest.network)?) })
+    }
+
     /// Reads the saved policies.
     pub(crate) async fn start(store: Store) -> Result<Self, StoreError> {
         let policies = store

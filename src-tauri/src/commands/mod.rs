@@ -12,6 +12,9 @@ macro_rules! delegate {
     (library: $($body:tt)+) => {
         delegate! { @ myownmesh_control::api::library::LibraryApiClient, $($body)+ }
     };
+    (lending: $($body:tt)+) => {
+        delegate! { @ myownmesh_control::api::lending::LendingApiClient, $($body)+ }
+    };
     (@ $client:path, $($(#[$doc:meta])* $name:ident($($parameter:ident: $type:ty),* $(,)?) -> $answer:ty;)+) => {$(
         $(#[$doc])*
         #[tauri::command]
@@ -39,6 +42,7 @@ pub mod invite;
 pub mod join;
 pub mod key;
 pub mod knock;
+pub mod lending;
 pub mod library;
 pub mod network;
 pub mod permission;

@@ -4,7 +4,7 @@ use jsonrpsee::core::SubscriptionResult;
 use jsonrpsee::proc_macros::rpc;
 
 use crate::error::ControlError;
-use crate::types::{ModelFamily, ModelGetItem, ModelImported, ModelRemoved};
+use crate::types::{CatalogueSource, KeptModel, ModelFamily, ModelGetItem, ModelImported, ModelRemoved, ModelShelf};
 
 /// Models that can be downloaded. The trait generates `LibraryApiServer` for the daemon and `LibraryApiClient` for
 /// everyone else.
@@ -17,7 +17,8 @@ pub trait LibraryApi {
 
     /// Starts to download a model into the models folder, or goes on with it; follow it with `model_get_events`. `model`
     /// is the id of a variant, of a model or of a family; of the latter two, what fits this device best is taken.
-    /// `from` is `auto` or `hub`; `auto` when not given. One that is being downloaded is not started twice.
+    /// `from` is `auto`, `hub`, `ollama`, or a member that has it;
+    /// `auto` when not given. One that is being downloaded is not started twice.
     #[method(name = "model_get_start", param_kind = map)]
     async fn model_get_start(&self, model: String, from: Option<String>) -> Result<String, ControlError>;
 
@@ -37,4 +38,24 @@ pub trait LibraryApi {
     /// Offers the GGUF file at this absolute path, which stays where it is.
     #[method(name = "model_import", param_kind = map)]
     async fn model_import(&self, path: String) -> Result<ModelImported, ControlError>;
+
+    /// The models that are kept on this device.
+    #[method(name = "model_shelf", param_kind = map)]
+    async fn model_shelf(&self) -> Result<ModelShelf, ControlError>;
+
+    /// Keeps a model, in memory too, or no longer.
+    #[method(name = "model_pin", param_kind = map)]
+    async fn model_pin(&self, model: String, on: bool) -> Result<KeptModel, ControlError>;
+
+    /// Loads a model into memory; answers when it is loaded.
+    #[method(name = "model_load", param_kind = map)]
+    async fn model_load(&self, model: String) -> Result<KeptModel, ControlError>;
+
+    /// Takes a model out of memory; answers that it is giving are let end.
+    #[method(name = "model_unload", param_kind = map)]
+    async fn model_unload(&self, model: String) -> Result<KeptModel, ControlError>;
+
+    /// Takes a catalogue from a URL in as well, or (without one) only the bundled one, and fetches it at once.
+    #[method(name = "catalogue_source", param_kind = map)]
+    async fn catalogue_source(&self, url: Option<String>) -> Result<CatalogueSource, ControlError>;
 }

@@ -84,6 +84,8 @@ pub struct Model {
     pub state: ModelState,
     /// Why it failed; `null` otherwise.
     pub reason: Option<String>,
+    /// How far it is, 0 to 100; of `loading` and `downloading`, where that is known.
+    pub percent: Option<u8>,
     /// Tokens of context; `null` when the engine does not tell.
     pub context_length: Option<u32>,
     /// Size of its weights; `null` when the engine does not tell.
@@ -98,6 +100,8 @@ pub struct Model {
 pub enum ModelState {
     /// Not in memory; loads at the first request.
     Available,
+    /// Not there yet: on its way to the device.
+    Downloading,
     /// Being loaded.
     Loading,
     /// In memory.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use specta::Type;
 
-use super::DeviceId;
+use super::{DeviceId, Seam};
 
 /// One conversation in the list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
@@ -63,7 +63,7 @@ pub enum Author {
 }
 
 /// How an answer was made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Type)]
 pub struct AnswerDetails {
     /// Device that answered; `null` when no route was found.
     pub device_id: Option<DeviceId>,
@@ -83,4 +83,16 @@ pub struct AnswerDetails {
     pub finish_reason: String,
     /// Why it failed; `null` otherwise.
     pub error: Option<String>,
+    /// From sending the question to the end.
+    #[serde(default)]
+    pub total_ms: Option<f64>,
+    /// What was predicted for the time to the first text.
+    #[serde(default)]
+    pub predicted_first_token_ms: Option<f64>,
+    /// What was predicted for the time to the end.
+    #[serde(default)]
+    pub predicted_total_ms: Option<f64>,
+    /// Where it changed hands, in order.
+    #[serde(default)]
+    pub seams: Vec<Seam>,
 }

@@ -92,6 +92,14 @@ pub enum Event {
     CatalogueChanged,
     /// The gossip switch, or how far a device is, changed.
     SyncChanged,
+    /// Rules of lending, its pause, or what is lent now changed.
+    LendingChanged,
+    /// Something was lent or borrowed.
+    UsageChanged,
+    /// A request at the local API came, went on or ended.
+    ApiRequestsChanged,
+    /// The models that are kept here, or downloads, changed.
+    ShelfChanged,
     /// The daemon is about to end.
     Stopping,
 }

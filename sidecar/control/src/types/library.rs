@@ -96,6 +96,8 @@ pub enum ModelGetEvent {
     Progress {
         /// Id of what is downloaded.
         variant: String,
+        /// Where it comes from: `hub`, `ollama`, or the name of a device.
+        source: String,
         /// What it does.
         state: ModelGetState,
         /// Bytes that are here.
@@ -185,4 +187,63 @@ pub struct ModelGetItem {
     /// The event.
     #[serde(flatten)]
     pub event: ModelGetEvent,
+}
+
+/// The models that are kept on this device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct ModelShelf {
+    /// The models, the largest first.
+    pub models: Vec<KeptModel>,
+    /// Where downloads are kept.
+    pub folder: String,
+    /// What the models of that folder take, in bytes.
+    pub used_bytes: u64,
+    /// What is free on its disk, in bytes; `null` where that is not known.
+    pub free_bytes: Option<u64>,
+    /// Where the catalogue comes from.
+    pub catalogue: CatalogueSource,
+}
+
+/// A model that is kept on this device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct KeptModel {
+    /// Id it is offered under.
+    pub id: String,
+    /// Id of its engine.
+    pub engine: String,
+    /// Its variant in the catalogue; `null` for one that is not of it.
+    pub variant: Option<String>,
+    /// Path of its weights; `null` where the engine keeps them.
+    pub path: Option<String>,
+    /// What it takes on disk, in bytes, where that is known.
+    pub size_bytes: Option<u64>,
+    /// Whether it is a reference to a file that lies elsewhere.
+    pub imported: bool,
+    /// Whether it is the demo model, which cannot be deleted.
+    pub demo: bool,
+    /// Whether it stays: in memory when idle, and out of what is suggested for deletion.
+    pub pinned: bool,
+    /// Whether it is in memory.
+    pub state: super::ModelState,
+    /// How far it is, 0 to 100; of `loading` and `downloading`, where that is known.
+    pub percent: Option<u8>,
+    /// Why it failed; `null` otherwise.
+    pub reason: Option<String>,
+    /// When it last answered; `null` for never.
+    pub last_used_at: Option<i64>,
+    /// Days since then, or since it came here.
+    pub unused_days: u32,
+}
+
+/// Where the catalogue of models comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct CatalogueSource {
+    /// URL of one that is composed with the bundled one; `null` for none.
+    pub url: Option<String>,
+    /// When it was last fetched.
+    pub fetched_at: Option<i64>,
+    /// When it is fetched again.
+    pub due_at: Option<i64>,
+    /// Why the last fetch failed, as a sentence; the one before stays in use.
+    pub error: Option<String>,
 }

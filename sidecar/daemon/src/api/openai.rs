@@ -8,11 +8,10 @@ use myownmesh_control::types::MemberScope;
 use myownmesh_mesh::Asker;
 
 use super::body::{self, Question};
-use super::leave::Leave;
 use super::relay::Held;
 use super::tally::{Direction, Tally};
 use super::{Api, ApiError, Caller, edge};
-use crate::lending::Permit;
+use crate::lending::{Guest, Turn};
 use crate::route::{self, Via};
 
 /// One request of any of the three.
@@ -23,17 +22,6 @@ pub(super) async fn complete(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response<Body>, ApiError> {
-    let admitted = match &caller {
-        Caller::Local => None,
-        Caller::Member(asker) => match admit(&api, asker) {
-            Ok(admitted) => Some(admitted),
-            Err(refusal) => {
-                // Read first, so that the refusal arrives whatever is still being sent.
-                body::read(&headers, body).await?;
-                return Err(refusal);
-            }
-        },
-    };
     let question = Question::parse(path, body::read(&headers, body).await?)?;
     match caller {
         Caller::Local => {
@@ -41,20 +29,25 @@ pub(super) async fn complete(
             let routes = api.routes(|offers| route::resolve_id(&question.model, purpose, offers)).await?;
             api.ask(&routes, path, &question, &mut |_| {}).await
         }
-        Caller::Member(asker) => {
-            tracing::debug!(asker = %asker.device_id.short(), model = question.model, "a member asks");
-            let routes = route::resolve(Via::Local, Some(&question.model), &api.offers())?;
-            let model = &routes[0].model;
-            let device = (asker.device_id, asker.name.to_string());
-            let tally = Tally::begin(api.activity.clone(), Some(asker.network), Direction::Lent, device, model);
-            let (leave, permit) = admitted.unzip();
-            api.ask_here(path, model, question.body_for(model), leave, Held { permit, tally: Some(tally) }).await
-        }
+        Caller::Member(asker) => serve(&api, path, &asker, &question).await,
     }
 }
 
-/// Whether a member is served: a person here lets it ask, and the lending policy has a place for it.
-fn admit(api: &Api, asker: &Asker) -> Result<(Leave, Permit), ApiError> {
+/// Serves a member: a person here lets it ask, and when the rules of lending have a place for it.
+async fn serve(api: &Api, path: OpenAiPath, asker: &Asker, question: &Question) -> Result<Response<Body>, ApiError> {
+    tracing::debug!(asker = %asker.device_id.short(), model = question.model, "a member asks");
     let leave = api.leave(asker, MemberScope::Chat)?;
-    Ok((leave, api.lending.admit(asker.network)?))
+    let routes = route::resolve(Via::Local, Some(&question.model), &api.offers())?;
+    let model = &routes[0].model;
+    let (device, name) = (asker.device_id, asker.name.to_string());
+    let guest = Guest { network: asker.network, device, name: name.clone(), model: model.clone() };
+    let mut waiting = api.lending.enter(&guest)?;
+    let permit = loop {
+        if let Turn::Go(permit) = waiting.next().await? {
+            break permit;
+        }
+    };
+    let tally = Tally::begin(api.activity.clone(), Some(asker.network), Direction::Lent, (device, name), model);
+    let held = Held { permit: Some(permit), tally: Some(tally) };
+    api.ask_here(path, model, question.body_for(model), Some(leave), held).await
 }

@@ -114,6 +114,8 @@ impl Progress {
             model: route.model.clone(),
             demo: route.demo,
             this_device: route.this_device,
+            predicted_first_token_ms: None,
+            predicted_total_ms: None,
         });
         self.route = Some(route.clone());
         self.unsaved = true;
@@ -240,6 +242,9 @@ impl Progress {
                 tokens: self.tokens(),
                 first_token_ms: self.first_token_ms(),
                 tokens_per_s: self.tokens_per_s(),
+                total_ms: self.total_ms(),
+                predicted_first_token_ms: None,
+                predicted_total_ms: None,
                 finish_reason: reason,
                 text: self.text,
                 model,
@@ -261,6 +266,10 @@ impl Progress {
             tokens_per_s: self.tokens_per_s(),
             finish_reason: finish_reason.to_owned(),
             error,
+            total_ms: complete.then(|| self.total_ms()),
+            predicted_first_token_ms: None,
+            predicted_total_ms: None,
+            seams: Vec::new(),
         };
         let thinking = Some(self.thinking.as_str()).filter(|text| !text.is_empty());
         self.record.write(&self.text, thinking, details, complete).await;
@@ -276,6 +285,11 @@ impl Progress {
 
     fn first_token_ms(&self) -> Option<f64> {
         self.first.map(|first| first.duration_since(self.asked).as_secs_f64() * 1000.0)
+    }
+
+    /// From the question to now.
+    fn total_ms(&self) -> f64 {
+        self.asked.elapsed().as_secs_f64() * 1000.0
     }
 
     /// Tokens after the first over the time since the first.

@@ -41,7 +41,7 @@ async fn answer(args: ChatArgs, context: &Context) -> Result<(), Failure> {
         max_tokens: args.max_tokens,
         temperature: args.temperature,
         conversation: args.conversation,
-        replace_from: None,
+        ..ChatRequest::default()
     };
     let id = client.chat_start(request).await?;
     let mut printer = Printer::new(context.out);
@@ -117,6 +117,13 @@ impl Printer {
                     self.thinking = true;
                     self.write(&paint(true, Style::Quiet, &printable(&text)), &text)?;
                 }
+            }
+            // Numbers and waits are told at the end.
+            AnswerEvent::Waiting { .. } => {}
+            AnswerEvent::Seam { seam } => {
+                self.end_line()?;
+                let (device, reason) = (printable(&seam.device_name), printable(&seam.reason));
+                self.out.aside(&format!("{reason} {device} goes on."));
             }
             AnswerEvent::Delta { text } => {
                 if std::mem::take(&mut self.thinking) {

@@ -79,6 +79,10 @@ fn sentence(event: &Event) -> String {
         Event::CapabilitiesChanged => "What devices can do changed.".to_owned(),
         Event::CatalogueChanged => "What devices show of their conversations changed.".to_owned(),
         Event::SyncChanged => "How far devices are changed.".to_owned(),
+        Event::LendingChanged => "What this device lends changed.".to_owned(),
+        Event::UsageChanged => "Something was lent or borrowed.".to_owned(),
+        Event::ApiRequestsChanged => "Requests at the local API changed.".to_owned(),
+        Event::ShelfChanged => "Models of this device changed.".to_owned(),
         Event::Stopping => "The daemon is ending.".to_owned(),
     };
     printable(&text).replace('\n', " ")

@@ -13,7 +13,7 @@ pub(super) async fn run(action: KeyAction, context: &Context) -> Result<(), Fail
     let client = context.connect().await?;
     match action {
         KeyAction::Create { name } => {
-            let key = client.key_create(name).await?;
+            let key = client.key_create(name, None).await?;
             context.out.document(&key, |_, key| describe(key))
         }
         KeyAction::List => {

@@ -21,6 +21,7 @@ fn table(out: Output, models: &[Model]) -> String {
     for model in models {
         let (state, style) = match model.state {
             ModelState::Available => ("available", Style::Plain),
+            ModelState::Downloading => ("downloading", Style::Waiting),
             ModelState::Loading => ("loading", Style::Waiting),
             ModelState::Ready => ("ready", Style::Good),
             ModelState::Failed => ("failed", Style::Bad),
@@ -54,6 +55,7 @@ mod tests {
             engine: "builtin".to_owned(),
             state: ModelState::Ready,
             reason: None,
+            percent: None,
             context_length: Some(512),
             size_bytes: Some(2_000_000),
             demo: true,

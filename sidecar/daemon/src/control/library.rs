@@ -6,9 +6,9 @@ use jsonrpsee::PendingSubscriptionSink;
 use jsonrpsee::core::{SubscriptionResult, async_trait};
 use myownmesh_control::api::library::LibraryApiServer;
 use myownmesh_control::error::ControlError;
-use myownmesh_control::types::{ModelFamily, ModelImported, ModelRemoved};
+use myownmesh_control::types::{CatalogueSource, KeptModel, ModelFamily, ModelImported, ModelRemoved, ModelShelf};
 
-use super::{Control, follow, hardware};
+use super::{Control, follow, hardware, not_yet};
 use crate::convert::{IntoControl, OrControl};
 use crate::daemon::Daemon;
 use crate::library::{LibraryError, Meaning};
@@ -40,6 +40,26 @@ impl LibraryApiServer for Control {
 
     async fn model_import(&self, path: String) -> Result<ModelImported, ControlError> {
         self.daemon.library.import(Path::new(&path)).await
+    }
+
+    async fn model_shelf(&self) -> Result<ModelShelf, ControlError> {
+        Err(not_yet())
+    }
+
+    async fn model_pin(&self, _model: String, _on: bool) -> Result<KeptModel, ControlError> {
+        Err(not_yet())
+    }
+
+    async fn model_load(&self, _model: String) -> Result<KeptModel, ControlError> {
+        Err(not_yet())
+    }
+
+    async fn model_unload(&self, _model: String) -> Result<KeptModel, ControlError> {
+        Err(not_yet())
+    }
+
+    async fn catalogue_source(&self, _url: Option<String>) -> Result<CatalogueSource, ControlError> {
+        Err(not_yet())
     }
 }
 

@@ -12,6 +12,7 @@ mod governance;
 mod hardware;
 pub(crate) mod invites;
 mod keys;
+mod lending;
 mod library;
 mod nearby;
 mod networks;
@@ -26,11 +27,12 @@ use std::sync::Arc;
 use jsonrpsee::PendingSubscriptionSink;
 use jsonrpsee::core::{SubscriptionResult, async_trait};
 use myownmesh_control::api::ControlApiServer;
-use myownmesh_control::error::ControlError;
+use myownmesh_control::error::{ControlError, ErrorCode};
 use myownmesh_control::types::{
-    Accepting, ActivityEntry, ActivityFilter, ApiKey, ChatRequest, Connection, Conversation, ConversationSummary,
-    Decision, DenyKind, DeviceSummary, DoctorReport, Engine, EngineSpec, Hardware, Invite, InviteOptions, Knock, Model,
-    NearbyDevice, Network, NetworkKind, NewApiKey, Relay, Removal, Role, SettingsPatch, Status,
+    Accepting, ActivityEntry, ActivityFilter, ApiKey, ApiRequest, ChatRequest, Connection, Conversation,
+    ConversationSummary, Decision, DenyKind, DeviceSummary, DoctorReport, Engine, EngineSpec, FanOutAnswer, Hardware,
+    Invite, InviteOptions, KeyScope, Knock, LocalApi, Model, NearbyDevice, Network, NetworkKind, NewApiKey, Relay,
+    Removal, Role, RoutePlan, SettingsPatch, Status,
 };
 
 use crate::daemon::Daemon;
@@ -213,6 +215,14 @@ impl ControlApiServer for Control {
         self.daemon.answers.start(self.daemon.scope(), request).await
     }
 
+    async fn chat_plan(&self, _request: ChatRequest) -> Result<RoutePlan, ControlError> {
+        Err(not_yet())
+    }
+
+    async fn chat_fan_out(&self, _request: ChatRequest, _count: u32) -> Result<Vec<FanOutAnswer>, ControlError> {
+        Err(not_yet())
+    }
+
     async fn answer_events(&self, pending: PendingSubscriptionSink, id: String, after: u64) -> SubscriptionResult {
         follow::answer(&self.daemon, pending, &id, after).await
     }
@@ -266,7 +276,15 @@ impl ControlApiServer for Control {
         doctor::examine(&self.daemon, device.as_deref()).await
     }
 
-    async fn key_create(&self, name: String) -> Result<NewApiKey, ControlError> {
+    async fn local_api(&self) -> Result<LocalApi, ControlError> {
+        Err(not_yet())
+    }
+
+    async fn api_request_list(&self) -> Result<Vec<ApiRequest>, ControlError> {
+        Err(not_yet())
+    }
+
+    async fn key_create(&self, name: String, _scopes: Option<Vec<KeyScope>>) -> Result<NewApiKey, ControlError> {
         keys::create(&self.daemon, &name).await
     }
 
@@ -277,4 +295,9 @@ impl ControlApiServer for Control {
     async fn key_revoke(&self, name: String) -> Result<ApiKey, ControlError> {
         keys::revoke(&self.daemon, &name).await
     }
+}
+
+/// The answer to requests of the contract that nothing here answers yet.
+fn not_yet() -> ControlError {
+    ControlError::new(ErrorCode::Internal, "This version cannot do that yet. Update the app.")
 }

@@ -15,6 +15,7 @@ use jsonrpsee::server::{
 use myownmesh_control::MAX_MESSAGE_BYTES;
 use myownmesh_control::api::ControlApiServer;
 use myownmesh_control::api::documents::DocumentsApiServer;
+use myownmesh_control::api::lending::LendingApiServer;
 use myownmesh_control::api::library::LibraryApiServer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::task::TaskTracker;
@@ -60,6 +61,7 @@ impl Rpc {
         let mut methods: Methods = ControlApiServer::into_rpc(control.clone()).into();
         // The names are fixed when this is compiled, and every test that starts a daemon passes here.
         methods.merge(DocumentsApiServer::into_rpc(control.clone())).expect("no two requests have one name");
+        methods.merge(LendingApiServer::into_rpc(control.clone())).expect("no two requests have one name");
         methods.merge(LibraryApiServer::into_rpc(control)).expect("no two requests have one name");
         let rpc = Self {
             methods,

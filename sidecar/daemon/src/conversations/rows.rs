@@ -263,17 +263,7 @@ pub(super) fn draft(
 
 /// Details of an answer before anything is known of it.
 fn pending() -> AnswerDetails {
-    AnswerDetails {
-        device_id: None,
-        device_name: None,
-        model: None,
-        demo: false,
-        tokens: None,
-        first_token_ms: None,
-        tokens_per_s: None,
-        finish_reason: ANSWERING.to_owned(),
-        error: None,
-    }
+    AnswerDetails { finish_reason: ANSWERING.to_owned(), ..AnswerDetails::default() }
 }
 
 /// A title from a question: its first line with words, cut at a word.

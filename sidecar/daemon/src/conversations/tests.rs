@@ -28,6 +28,10 @@ fn details(finish_reason: &str) -> AnswerDetails {
         tokens_per_s: None,
         finish_reason: finish_reason.to_owned(),
         error: None,
+        total_ms: Some(2.5),
+        predicted_first_token_ms: Some(1.0),
+        predicted_total_ms: None,
+        seams: Vec::new(),
     }
 }
 

@@ -48,7 +48,7 @@ async fn happened(now: Progress, chosen: &Chosen, compute: &Compute) -> Happened
     let Progress { state, bytes, total, rate } = now;
     let going = |state| {
         let variant = chosen.id.clone();
-        Happened::Going(ModelGetEvent::Progress { variant, state, bytes, total, rate })
+        Happened::Going(ModelGetEvent::Progress { variant, source: "hub".to_owned(), state, bytes, total, rate })
     };
     match state {
         DownloadState::Queued => going(ModelGetState::Queued),
