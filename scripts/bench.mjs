@@ -17,7 +17,7 @@ const BENCHES = {
     crate: 'myownmesh',
     needs: ['engine'],
     command: ['--test', 'links', '--', 'measure'],
-    about: 'the first word from another device, by the link between them (Linux, root)',
+    about: 'the first word from another device by the link between them, and by other ways over it (Linux, root)',
   },
 };
 

@@ -6,6 +6,7 @@
 
 #[path = "../parts/daemon.rs"]
 mod daemon;
+#[path = "../parts/load.rs"]
 mod load;
 #[path = "../parts/machine.rs"]
 mod machine;
