@@ -134,9 +134,11 @@ async fn listens(net: &Net, node: usize, place: &str) {
 
 /// Waits until something on this node takes connections at an address, or answers a URL well.
 pub(crate) async fn listening(place: &str) {
-    let ready = async || match place.starts_with("http:") {
-        true => web().get(place).send().await.is_ok_and(|answer| answer.status().is_success()),
-        false => TcpStream::connect(place).await.is_ok(),
+    let ready = async || {
+        if place.starts_with("http:") {
+            return web().get(place).send().await.is_ok_and(|answer| answer.status().is_success());
+        }
+        TcpStream::connect(place).await.is_ok()
     };
     while !ready().await {
         tokio::time::sleep(Duration::from_millis(20)).await;
