@@ -24,6 +24,7 @@ use crate::keys::Keys;
 use crate::lending::Lending;
 use crate::library::Library;
 use crate::permissions::Permissions;
+use crate::planner::{Machine, Rates};
 use crate::prompts::Prompts;
 use crate::scopes::Scopes;
 use crate::streams::Streams;
@@ -39,6 +40,10 @@ pub(crate) struct Daemon {
     pub(crate) api: Api,
     /// What this device does for others.
     pub(crate) lending: Lending,
+    /// What it works with, as soon as that is read.
+    pub(crate) machine: watch::Receiver<Option<Machine>>,
+    /// How fast devices answer.
+    pub(crate) rates: Rates,
     /// What each member may do here.
     pub(crate) scopes: Scopes,
     /// What tools may do here.
@@ -103,7 +108,8 @@ impl Daemon {
 
     /// What this device shows members.
     pub(crate) fn card(&self, mesh: &MeshSnapshot) -> Card {
-        Card::of(&self.compute.snapshot(), self.lending.policy(mesh.active))
+        let card = Card::of(&self.compute.snapshot(), self.lending.policy(mesh.active));
+        Card { queue: self.lending.load(), machine: *self.machine.borrow(), ..card }
     }
 
     /// The members of the active network, this device first; without one, this device alone.

@@ -26,8 +26,9 @@ use crate::convert;
 use crate::daemon::Daemon;
 use crate::phase::phase;
 
-/// Changes that come together are published together; well under the second a member may wait for a new list.
-const COALESCE: Duration = Duration::from_millis(40);
+/// Changes that come together are published together, four times a second at most: a queue changes with every request.
+/// Well under the second a member may wait for a new list.
+const COALESCE: Duration = Duration::from_millis(250);
 
 /// Starts all of them; they end with the daemon.
 pub(crate) fn start(daemon: &Arc<Daemon>, tasks: &TaskTracker) {
@@ -216,6 +217,7 @@ async fn compute_pictures(daemon: &Daemon) {
 /// Keeps the card that members see up to date.
 async fn cards(daemon: &Daemon) {
     let (mut compute, mut lending, mut mesh) = (daemon.compute.watch(), daemon.lending.watch(), daemon.mesh.watch());
+    let mut machine = daemon.machine.clone();
     let mut published = None;
     loop {
         let (active, card) = {
@@ -224,6 +226,7 @@ async fn cards(daemon: &Daemon) {
         };
         compute.mark_unchanged();
         lending.mark_unchanged();
+        machine.mark_unchanged();
         if active.is_some() && published.as_ref() != Some(&(active, card.clone())) {
             match daemon.mesh.publish_card(card.clone()).await {
                 Ok(()) => published = Some((active, card)),
@@ -236,6 +239,7 @@ async fn cards(daemon: &Daemon) {
             changed = compute.changed() => changed,
             changed = lending.changed() => changed,
             changed = mesh.changed() => changed,
+            changed = machine.changed() => changed,
         };
         if changed.is_err() {
             return;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use myownmesh_control::types::Accepting;
 use myownmesh_mesh::{DeviceId, NetworkId};
-use serde::Deserialize as _;
 use serde::de::IntoDeserializer as _;
 use serde::de::value::Error as ValueError;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::store::{Store, StoreError};
@@ -39,6 +39,20 @@ pub(crate) enum Refusal {
         "This device serves one request of others at a time and is busy with one. Try again in a moment, or choose another device."
     )]
     Occupied,
+}
+
+/// What runs and waits here for members.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct QueueLoad {
+    /// Requests that run.
+    #[serde(default)]
+    pub(crate) running: u32,
+    /// Requests that wait.
+    #[serde(default)]
+    pub(crate) waiting: u32,
+    /// How long one more would wait, in milliseconds.
+    #[serde(default)]
+    pub(crate) wait_ms: u64,
 }
 
 /// A request of a member that wants to be served.
@@ -130,6 +144,12 @@ impl Lending {
             policies.insert(network.to_string(), accepting);
         });
         Ok(())
+    }
+
+    /// What runs and waits here for members.
+    #[expect(clippy::unused_self, reason = "nothing waits yet")]
+    pub(crate) fn load(&self) -> QueueLoad {
+        QueueLoad::default()
     }
 
     /// Changes whenever a policy does.

@@ -40,6 +40,7 @@ use crate::library::Library;
 use crate::options::DEFAULT_API_PORT;
 pub use crate::options::{Ready, RelayChoice, ServeOptions};
 use crate::permissions::Permissions;
+use crate::planner::{Machine, Rates};
 use crate::prompts::Prompts;
 use crate::scopes::Scopes;
 use crate::store::{self, Store};
@@ -211,7 +212,16 @@ impl Running {
         let compute = Compute::start(compute).await.or_control()?;
         let events = Events::new();
         let activity = Activity::start(store.clone(), events.clone(), stop.clone()).await.or_control()?;
-        let api = Api::new(compute.clone(), lending.clone(), scopes.clone(), activity.clone());
+        let (rates, machine) =
+            (Rates::start(store.clone(), stop.clone()).await.or_control()?, Machine::follow(stop.clone()));
+        let api = Api::new(
+            compute.clone(),
+            lending.clone(),
+            scopes.clone(),
+            activity.clone(),
+            rates.clone(),
+            machine.clone(),
+        );
         let mesh = Mesh::start(MeshConfig {
             secret: identity.secret,
             device_name: settings.device_name,
@@ -254,6 +264,8 @@ impl Running {
             compute,
             api,
             lending,
+            machine,
+            rates,
             scopes,
             conversations,
             engines,
@@ -317,6 +329,7 @@ impl Running {
             self.daemon.joins.ended().await;
             self.daemon.library.ended().await;
             self.daemon.activity.ended().await;
+            self.daemon.rates.ended().await;
             self.tasks.close();
             self.tasks.wait().await;
         };

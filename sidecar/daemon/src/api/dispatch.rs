@@ -65,6 +65,7 @@ impl Api {
         if let Some(engine) = engine {
             wants::check(engine.kind, &body)?;
         }
+        let held = Held { meter: self.meter_here(path, model, body.len()), ..held };
         let is_llama = engine.is_some_and(|engine| engine.kind == EngineKind::LlamaServer);
         let stream = if is_llama { whole::as_stream(path, &body) } else { None };
         let put_together = stream.is_some();
@@ -96,13 +97,14 @@ impl Api {
         let mut bond = Bond::to(route, mesh);
         let device = (route.device, route.device_name.clone());
         let tally = Tally::begin(self.activity.clone(), bond.network(), Direction::Borrowed, device, &route.model);
+        let meter = self.meter_there(path, route, body.len());
         let (parts, body) = tokio::select! {
             biased;
             answer = post(mesh, route.device, path, body) => answer?.into_parts(),
             error = bond.ended() => return Err(error),
         };
         let pieces = bond.hold(body.into_data_stream().boxed());
-        let held = Held { permit: None, tally: Some(tally) };
+        let held = Held { tally: Some(tally), meter, ..Held::default() };
         if matches!(parts.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::FORBIDDEN) {
             // It may be busy, or does not serve this device: another one can be asked, so its words are read here.
             let answer = relay::answer(parts.status, &parts.headers, pieces, held).await?;

@@ -40,8 +40,9 @@ use axum::routing::{get, post};
 use axum::{Extension, Router, middleware};
 use http::HeaderMap;
 use http::request::Parts;
-use myownmesh_compute::{Compute, OpenAiPath};
-use myownmesh_mesh::{Asker, Mesh};
+use myownmesh_compute::{Compute, ModelState, OpenAiPath};
+use myownmesh_mesh::{Asker, DeviceId, Mesh};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 pub(crate) use body::{MAX_BODY, Question};
@@ -54,6 +55,7 @@ pub(crate) use requests::Requests;
 use crate::activity::Activity;
 use crate::keys::Keys;
 use crate::lending::Lending;
+use crate::planner::{Machine, Meter, Rates};
 use crate::route::{Offer, Route, RouteError};
 use crate::scopes::Scopes;
 
@@ -88,14 +90,23 @@ pub(crate) struct Api {
     lending: Lending,
     scopes: Scopes,
     activity: Activity,
+    rates: Rates,
+    machine: watch::Receiver<Option<Machine>>,
     /// Set once the mesh runs; it needs the router to start.
     mesh: Arc<OnceLock<Mesh>>,
 }
 
 impl Api {
     /// An API without peers yet.
-    pub(crate) fn new(compute: Compute, lending: Lending, scopes: Scopes, activity: Activity) -> Self {
-        Self { compute, lending, scopes, activity, mesh: Arc::default() }
+    pub(crate) fn new(
+        compute: Compute,
+        lending: Lending,
+        scopes: Scopes,
+        activity: Activity,
+        rates: Rates,
+        machine: watch::Receiver<Option<Machine>>,
+    ) -> Self {
+        Self { compute, lending, scopes, activity, rates, machine, mesh: Arc::default() }
     }
 
     /// Gives it the mesh, once.
@@ -107,7 +118,7 @@ impl Api {
     /// What every device offers now, this one first.
     pub(crate) fn offers(&self) -> Vec<Offer> {
         let mesh = self.mesh.get().map(Mesh::snapshot);
-        offers(mesh.as_deref(), &self.compute.snapshot(), &self.lending)
+        offers(mesh.as_deref(), &self.compute.snapshot(), &self.lending, *self.machine.borrow(), &self.rates)
     }
 
     /// The candidates that `find` picks. Where it finds none, and a device is only just being reached (this one has
@@ -134,6 +145,29 @@ impl Api {
                 _ => return found,
             }
         }
+    }
+
+    /// What times the answer of a model on this device, where answers of that kind say how fast it is.
+    fn meter_here(&self, path: OpenAiPath, model: &str, request: usize) -> Option<Meter> {
+        let loaded = self.compute.snapshot().model(model).is_some_and(|model| model.state == ModelState::Ready);
+        self.meter(path, (self.mesh.get()?.device_id(), model.to_owned()), 0.0, loaded, request)
+    }
+
+    /// The same for a model on another device.
+    fn meter_there(&self, path: OpenAiPath, route: &Route, request: usize) -> Option<Meter> {
+        self.meter(path, (route.device, route.model.clone()), route.rtt_ms, route.loaded, request)
+    }
+
+    fn meter(
+        &self,
+        path: OpenAiPath,
+        key: (DeviceId, String),
+        rtt_ms: f64,
+        loaded: bool,
+        request: usize,
+    ) -> Option<Meter> {
+        matches!(path, OpenAiPath::ChatCompletions | OpenAiPath::Completions)
+            .then(|| Meter::begin(self.rates.clone(), key, rtt_ms, loaded, request))
     }
 
     /// The routes, for the mesh to mount.

@@ -48,6 +48,6 @@ async fn serve(api: &Api, path: OpenAiPath, asker: &Asker, question: &Question) 
         }
     };
     let tally = Tally::begin(api.activity.clone(), Some(asker.network), Direction::Lent, (device, name), model);
-    let held = Held { permit: Some(permit), tally: Some(tally) };
+    let held = Held { permit: Some(permit), tally: Some(tally), ..Held::default() };
     api.ask_here(path, model, question.body_for(model), Some(leave), held).await
 }

@@ -11,6 +11,7 @@ use myownmesh_control::error::ErrorCode;
 use super::ApiError;
 use super::tally::Tally;
 use crate::lending::Permit;
+use crate::planner::Meter;
 use crate::sse::{self, Cutter};
 
 /// Largest answer that is no stream, in bytes: embeddings of many texts take a few.
@@ -27,6 +28,8 @@ pub(super) struct Held {
     pub(super) permit: Option<Permit>,
     /// What counts it.
     pub(super) tally: Option<Tally>,
+    /// What times it.
+    pub(super) meter: Option<Meter>,
 }
 
 /// Hands an answer on. `held` is held until its last byte.
@@ -39,6 +42,9 @@ pub(super) async fn answer(
     if let Some(tally) = &mut held.tally {
         tally.head(status);
     }
+    if let Some(meter) = &mut held.meter {
+        meter.head(status);
+    }
     let content_type = headers.get(header::CONTENT_TYPE).cloned();
     let is_stream = content_type.as_ref().is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
     let body = if is_stream {
@@ -47,6 +53,9 @@ pub(super) async fn answer(
         let whole = collect(pieces).await?;
         if let Some(tally) = &mut held.tally {
             tally.whole(&whole);
+        }
+        if let Some(meter) = &mut held.meter {
+            meter.whole(&whole);
         }
         Body::from(whole)
     };
@@ -102,6 +111,9 @@ fn whole_events(pieces: Pieces, held: Held) -> impl Stream<Item = Bytes> {
                     passing.done |= is_last(&events);
                     if let Some(tally) = &mut passing.held.tally {
                         tally.events(&events);
+                    }
+                    if let Some(meter) = &mut passing.held.meter {
+                        meter.events(&events);
                     }
                     return Some((events, Some(passing)));
                 }

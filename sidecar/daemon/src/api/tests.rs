@@ -97,10 +97,13 @@ impl Bench {
         tokio::time::timeout(Duration::from_secs(10), ready).await.expect("in time").expect("a model");
         let (events, stop) = (crate::events::Events::new(), tokio_util::sync::CancellationToken::new());
         let requests = Requests::start(events.clone(), stop.clone());
-        let activity = crate::activity::Activity::start(store.clone(), events, stop).await.expect("started");
+        let activity = crate::activity::Activity::start(store.clone(), events, stop.clone()).await.expect("started");
         let keys = Keys::start(store.clone(), false).await.expect("started");
         let lending = Lending::start(store.clone()).await.expect("started");
-        let api = Api::new(compute, lending, Scopes::start(store).await.expect("started"), activity);
+        let rates = crate::planner::Rates::start(store.clone(), stop).await.expect("started");
+        let (_, machine) = tokio::sync::watch::channel(None);
+        let scopes = Scopes::start(store).await.expect("started");
+        let api = Api::new(compute, lending, scopes, activity, rates, machine);
         Self { folder, api, keys, requests, go }
     }
 

@@ -17,6 +17,7 @@ mod library;
 mod look;
 mod network;
 mod permission;
+mod route;
 
 pub(crate) use self::documents::{CatalogueArgs, PromptAction, PromptSetArgs, SyncAction};
 pub(crate) use self::key::KeyAction;
@@ -24,6 +25,7 @@ pub(crate) use self::library::ModelAction;
 pub(crate) use self::look::{ActivityArgs, DoctorArgs};
 pub(crate) use self::network::NetworkAction;
 pub(crate) use self::permission::{PermissionAction, PermissionSetArgs, ScopeArgs};
+pub(crate) use self::route::RouteArgs;
 
 /// Your devices as one private pool of AI: the daemon and its command line.
 #[derive(Debug, Parser)]
@@ -114,7 +116,8 @@ pub(crate) enum Command {
     /// Ask a model and stream its answer; Ctrl-C cancels it where it runs.
     #[command(
         after_help = "Examples:\n  myownmesh chat \"What can you do?\"\n  myownmesh chat \"Hello\" --via Desk\n  \
-                            git diff | myownmesh chat - --system \"Review this change.\""
+                            myownmesh chat \"Hello\" --plan\n  myownmesh chat \"Hello\" --fan-out 3\n  \
+                            git diff | myownmesh chat - --system \"Review this change.\" --purpose code"
     )]
     Chat(ChatArgs),
     /// List, make, show, rename, move, hide, delete or restore conversations of the active network.
@@ -356,6 +359,8 @@ pub(crate) struct ChatArgs {
     /// Conversation to continue and to keep question and answer in.
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) conversation: Option<String>,
+    #[command(flatten)]
+    pub(crate) route: RouteArgs,
 }
 
 /// What `conversation` does.
@@ -487,6 +492,8 @@ mod tests {
                      engine add http://x --kind llama-server --key-stdin\nengine remove e\nengine test e\nmodels\n\
                      model search\nmodel search qwen3 8b\nmodel get m\nmodel get m --from hub\nmodel rm m\nmodel import f\n\
                      chat hi --via local --model m --system s --max-tokens 5 --temperature 0.5 --conversation c\n\
+                     chat hi --plan --prefer here --require gpu --require npu --family qwen3 --purpose code\n\
+                     chat hi --fan-out 3 --prefer others\n\
                      events\ndoctor\ndoctor D --masked\nstop\nconversation list\nconversation show c\n\
                      conversation move a b --folder Work\nconversation move a --no-folder\n\
                      conversation private a on\nconversation private a off\n\
@@ -528,6 +535,13 @@ mod tests {
             "device role D king",
             "engine add u --kind other",
             "chat hi --temperature 3",
+            "chat hi --fan-out 0",
+            "chat hi --fan-out 9",
+            "chat hi --fan-out 2 --plan",
+            "chat hi --fan-out 2 --conversation c",
+            "chat hi --prefer me",
+            "chat hi --require fpga",
+            "chat hi --purpose poetry",
             "chat hi --temperature NaN",
             "chat hi --max-tokens 0",
             "prompt",

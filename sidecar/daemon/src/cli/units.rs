@@ -27,6 +27,15 @@ pub(crate) fn parse_duration(text: &str) -> Result<u32, String> {
     }
 }
 
+/// A span of time for a person: `40 ms`, `2.1 s`, `95 s`.
+pub(crate) fn span(ms: f64) -> String {
+    match ms {
+        ms if ms < 999.5 => format!("{ms:.0} ms"),
+        ms if ms < 9_950.0 => format!("{:.1} s", ms / 1e3),
+        ms => format!("{:.0} s", ms / 1e3),
+    }
+}
+
 /// Milliseconds since the Unix epoch.
 pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -95,6 +104,11 @@ mod tests {
         assert_eq!(relative(86_400_000, 7), "in 24 h");
         assert_eq!(relative(0, 259_200_000), "3 days ago");
         assert_eq!(relative(i64::MIN, i64::MAX), "106751991167 days ago");
+    }
+
+    #[test]
+    fn spans_are_short() {
+        assert_eq!([0.4, 40.0, 999.6, 2_140.0, 95_000.0].map(span), ["0 ms", "40 ms", "1.0 s", "2.1 s", "95 s"]);
     }
 
     #[test]

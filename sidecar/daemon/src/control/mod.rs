@@ -215,12 +215,12 @@ impl ControlApiServer for Control {
         self.daemon.answers.start(self.daemon.scope(), request).await
     }
 
-    async fn chat_plan(&self, _request: ChatRequest) -> Result<RoutePlan, ControlError> {
-        Err(not_yet())
+    async fn chat_plan(&self, request: ChatRequest) -> Result<RoutePlan, ControlError> {
+        self.daemon.answers.plan(self.daemon.scope(), &request).await
     }
 
-    async fn chat_fan_out(&self, _request: ChatRequest, _count: u32) -> Result<Vec<FanOutAnswer>, ControlError> {
-        Err(not_yet())
+    async fn chat_fan_out(&self, request: ChatRequest, count: u32) -> Result<Vec<FanOutAnswer>, ControlError> {
+        self.daemon.answers.fan_out(&request, count).await
     }
 
     async fn answer_events(&self, pending: PendingSubscriptionSink, id: String, after: u64) -> SubscriptionResult {

@@ -33,6 +33,9 @@ fn offer(n: u8, name: &str, rtt_ms: Option<f64>, models: &[&str]) -> Offer {
         reason: "It went to sleep.".to_owned(),
         accepting: Accepting::Available,
         models: models.iter().map(|id| model(id)).collect(),
+        queue: QueueLoad::default(),
+        machine: None,
+        rates: HashMap::new(),
     }
 }
 

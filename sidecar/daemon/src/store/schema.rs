@@ -105,6 +105,16 @@ const STEPS: &[&str] = &[
     "
     ALTER TABLE api_keys ADD COLUMN scopes TEXT NOT NULL DEFAULT 'chat,embeddings,models';
 ",
+    // How fast devices answered with their models.
+    "
+    CREATE TABLE rates (
+        device TEXT NOT NULL,               -- hexadecimal id
+        model  TEXT NOT NULL,
+        rate   TEXT NOT NULL,               -- what was learned, in numbers; JSON
+        at     INTEGER NOT NULL,            -- when it last answered
+        PRIMARY KEY (device, model)
+    ) STRICT;
+",
 ];
 
 /// Brings the schema up to date, each step in a transaction of its own.

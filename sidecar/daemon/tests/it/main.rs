@@ -23,6 +23,7 @@
 //! * `gossip`: documents of up to five daemons that keep in step; the switch; removals; crashes
 //! * `catalogue`: what devices show each other of their conversations, and what they can do
 //! * `permissions`: rules of tools: what tightens at once, what waits, for whom, and why
+//! * `planner`: where questions run, told before they are asked; several devices asked at once
 //! * `requests`: the local API as its owner sees it: who asks what, what keys are for, clients that leave
 //! * `scopes`: what a member may do here, and how it ends
 //!
@@ -48,6 +49,7 @@ mod life;
 mod members;
 mod origins;
 mod permissions;
+mod planner;
 mod prompts;
 mod remote;
 mod requests;
