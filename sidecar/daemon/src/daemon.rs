@@ -99,7 +99,9 @@ impl Daemon {
 
     /// What this device shows members.
     pub(crate) fn card(&self, mesh: &MeshSnapshot) -> Card {
-        Card::of(&self.compute.snapshot(), self.lending.policy(mesh.active))
+        let mut card = Card::of(&self.compute.snapshot(), self.lending.policy(mesh.active));
+        card.coming(&self.library.underway().list());
+        card
     }
 
     /// The members of the active network, this device first; without one, this device alone.

@@ -154,7 +154,7 @@ fn resolve_for(purpose: Purpose, via: Via, model: Option<&str>, offers: &[Offer]
         return Err(RouteError::Away { device: offer.name.clone(), reason: offer.reason.clone() });
     }
     let wanted = |candidate: &CardModel| match model {
-        Some(model) => candidate.id == model,
+        Some(model) => candidate.id == model && candidate.is_here(),
         None => candidate.purpose == purpose && candidate.usable(),
     };
     let mut found: Vec<(&Offer, &CardModel)> = asked
@@ -216,7 +216,7 @@ fn by_worth((offer, model): &(&Offer, &CardModel)) -> (bool, bool, u8, bool, f64
         ModelState::Ready => 0,
         ModelState::Available => 1,
         ModelState::Loading => 2,
-        ModelState::Failed => 3,
+        ModelState::Downloading | ModelState::Failed => 3,
     };
     let limited = offer.accepting == Accepting::Limited && !offer.this_device;
     (model.demo, !offer.this_device, loaded, limited, offer.rtt_ms.unwrap_or(f64::MAX))

@@ -51,5 +51,6 @@ mod prompts;
 mod remote;
 mod scopes;
 mod secrets;
+mod shelf;
 mod switching;
 mod trust;
