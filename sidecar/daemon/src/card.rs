@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::lending::QueueLoad;
+use crate::library::Underway;
 use crate::planner::Machine;
 
 /// Largest card that is published, in bytes; the mesh takes 64 KiB.
@@ -54,6 +55,9 @@ pub(crate) struct CardModel {
     /// Whether it can answer.
     #[serde(default = "available")]
     pub(crate) state: ModelState,
+    /// How far it is, 0 to 100; of one that is being loaded or downloaded, when known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) percent: Option<u8>,
     /// What it is for.
     #[serde(default = "chat")]
     pub(crate) purpose: Purpose,
@@ -76,7 +80,23 @@ impl From<&ModelInfo> for CardModel {
             size_bytes: model.size_bytes,
             demo: model.demo,
             state: model.state,
+            percent: model.percent,
             purpose: model.purpose,
+        }
+    }
+}
+
+impl From<&Underway> for CardModel {
+    fn from(coming: &Underway) -> Self {
+        Self {
+            id: coming.model.clone(),
+            engine: coming.engine.clone(),
+            context_length: None,
+            size_bytes: coming.size_bytes,
+            demo: false,
+            state: ModelState::Downloading,
+            percent: coming.percent,
+            purpose: Purpose::Chat,
         }
     }
 }
@@ -86,6 +106,16 @@ impl Card {
     pub(crate) fn of(compute: &ComputeSnapshot, accepting: Accepting) -> Self {
         let models = compute.models.iter().filter(|model| model.id.len() <= MAX_ID).map(CardModel::from).collect();
         Self { models, accepting, ..Self::default() }
+    }
+
+    /// Adds what is on its way to this device.
+    pub(crate) fn coming(&mut self, underway: &[Underway]) {
+        for coming in underway {
+            let known = self.models.iter().any(|model| model.id == coming.model && model.engine == coming.engine);
+            if !known && coming.model.len() <= MAX_ID {
+                self.models.push(CardModel::from(coming));
+            }
+        }
     }
 
     /// The card as the mesh carries it. Models beyond what fits are left out, the last first.
@@ -130,12 +160,20 @@ fn believed(queue: QueueLoad) -> QueueLoad {
 impl CardModel {
     fn is_plausible(&self) -> bool {
         let plain = |text: &str| text.len() <= MAX_ID && !text.chars().any(char::is_control);
-        !self.id.is_empty() && plain(&self.id) && plain(&self.engine)
+        !self.id.is_empty()
+            && plain(&self.id)
+            && plain(&self.engine)
+            && self.percent.is_none_or(|percent| percent <= 100)
+    }
+
+    /// Whether it is there, and not on its way.
+    pub(crate) fn is_here(&self) -> bool {
+        self.state != ModelState::Downloading
     }
 
     /// Whether a request for it can be expected to work.
     pub(crate) fn usable(&self) -> bool {
-        self.state != ModelState::Failed
+        !matches!(self.state, ModelState::Failed | ModelState::Downloading)
     }
 }
 
@@ -153,6 +191,7 @@ mod tests {
             size_bytes: Some(2_000_000),
             demo: false,
             state: ModelState::Ready,
+            percent: None,
             purpose: Purpose::Chat,
         }
     }
@@ -196,6 +235,7 @@ mod tests {
             json!({"id": "a\u{0}b"}),
             json!({"id": 7}),
             json!({"id": "odd state", "state": "melted"}),
+            json!({"id": "odd percent", "state": "loading", "percent": 101}),
             json!("text"),
         ];
         let card = Card::read(&json!({"models": entries}));

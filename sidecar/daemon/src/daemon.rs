@@ -108,7 +108,8 @@ impl Daemon {
 
     /// What this device shows members.
     pub(crate) fn card(&self, mesh: &MeshSnapshot) -> Card {
-        let card = Card::of(&self.compute.snapshot(), self.lending.policy(mesh.active));
+        let mut card = Card::of(&self.compute.snapshot(), self.lending.policy(mesh.active));
+        card.coming(&self.library.underway().list());
         Card { queue: self.lending.load(), machine: *self.machine.borrow(), ..card }
     }
 

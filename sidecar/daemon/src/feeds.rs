@@ -1,12 +1,13 @@
 //! What happens in mesh and compute, told onward: as events to those who follow, and as this device's card to the other
 //! members; and, in `activities`, kept for people to read later. `notices` looks out for what an owner should know, `permissions`
 //! for what changes the rules of tools. `abilities` and `showing` keep the documents of this device's own: its capabilities and
-//! its catalogue.
+//! its catalogue; `shelf` tells of the models that are kept here.
 
 mod abilities;
 mod activities;
 mod notices;
 mod permissions;
+mod shelf;
 mod showing;
 
 use std::collections::BTreeSet;
@@ -41,6 +42,7 @@ pub(crate) fn start(daemon: &Arc<Daemon>, tasks: &TaskTracker) {
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { cards(&daemon).await }));
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { abilities::keep(&daemon).await }));
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { showing::keep(&daemon).await }));
+    tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { shelf::keep(&daemon).await }));
 }
 
 async fn until_stop<F: Future<Output = ()>>(daemon: Arc<Daemon>, feed: impl FnOnce(Arc<Daemon>) -> F) {
@@ -218,6 +220,7 @@ async fn compute_pictures(daemon: &Daemon) {
 async fn cards(daemon: &Daemon) {
     let (mut compute, mut lending, mut mesh) = (daemon.compute.watch(), daemon.lending.watch(), daemon.mesh.watch());
     let mut machine = daemon.machine.clone();
+    let mut underway = daemon.library.underway().watch();
     let mut published = None;
     loop {
         let (active, card) = {
@@ -227,6 +230,7 @@ async fn cards(daemon: &Daemon) {
         compute.mark_unchanged();
         lending.mark_unchanged();
         machine.mark_unchanged();
+        underway.mark_unchanged();
         if active.is_some() && published.as_ref() != Some(&(active, card.clone())) {
             match daemon.mesh.publish_card(card.clone()).await {
                 Ok(()) => published = Some((active, card)),
@@ -238,6 +242,7 @@ async fn cards(daemon: &Daemon) {
         let changed = tokio::select! {
             changed = compute.changed() => changed,
             changed = lending.changed() => changed,
+            changed = underway.changed() => changed,
             changed = mesh.changed() => changed,
             changed = machine.changed() => changed,
         };

@@ -36,7 +36,7 @@ use crate::home::HeldHome;
 use crate::identity::{self, SecretsPolicy};
 use crate::keys::Keys;
 use crate::lending::Lending;
-use crate::library::Library;
+use crate::library::{Library, Notes};
 use crate::options::DEFAULT_API_PORT;
 pub use crate::options::{Ready, RelayChoice, ServeOptions};
 use crate::permissions::Permissions;
@@ -204,9 +204,11 @@ impl Running {
         let scopes = Scopes::start(store.clone()).await.or_control()?;
         let conversations = Conversations::start(store.clone()).await.or_control()?;
         let showing = Showing::start(store.clone()).await.or_control()?;
+        let notes = Notes::start(store.clone()).await.or_control()?;
         let keys = Keys::start(store.clone(), settings.key_required).await.or_control()?;
 
         let builtin = options.builtin_engine.then(|| builtin::config(home.path(), |name| std::env::var_os(name)));
+        let builtin = builtin.map(|engine| builtin::with_settings(engine, &config, &notes));
         let engine_specs = engine_specs(saved, &options.engines)?;
         let compute = ComputeConfig { engines: engine_specs, builtin, discover_ollama: true };
         let compute = Compute::start(compute).await.or_control()?;
@@ -256,7 +258,7 @@ impl Running {
             activity,
             notices: watch::Sender::new(Vec::new()),
             joins: Streams::start(KEPT_STEPS, stop.clone()),
-            library: Library::start(compute.clone(), facts.models.clone(), settings.hub, stop.clone()),
+            library: Library::start(compute.clone(), notes, facts.models.clone(), settings.hub, stop.clone()),
             config: config_file,
             prompts: Prompts::new(mesh.clone()),
             showing,

@@ -23,6 +23,7 @@ pub use catalogue::{
     Composer, Family, FilePart, ModelFile, ModelPurpose, Stored, Variant,
 };
 pub use download::{Download, DownloadConfig, DownloadError, DownloadState, Downloads, Finished, Progress, Unfinished};
+pub(crate) use fit::Room;
 pub use fit::{Assessment, Fit, Need, assess};
 pub use hub::{HubFile, HubUrl};
 pub use names::{FileName, Label, NameError, RepoName, RepoPath, Revision, Sha256, Slug};

@@ -1,5 +1,7 @@
 //! `model ...`: what can be downloaded, downloading it, and what is done with models that are here.
 
+mod kept;
+
 use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -33,9 +35,23 @@ pub(super) async fn run(action: ModelAction, context: &Context) -> Result<(), Fa
         ModelAction::Rm { id } => {
             let removed = context.connect().await?.model_remove(id).await?;
             context.out.document(&removed, |_, removed| {
+                let freed = format!("Deleted, {} freed", size(removed.freed_bytes));
                 let files: Vec<String> = removed.files.iter().map(|file| printable(file)).collect();
-                format!("Deleted, {} freed:\n{}", size(removed.freed_bytes), files.join("\n"))
+                if files.is_empty() { format!("{freed}.") } else { format!("{freed}:\n{}", files.join("\n")) }
             })
+        }
+        ModelAction::List => context.out.document(&context.connect().await?.model_shelf().await?, kept::table),
+        ModelAction::Pin { id, on } => {
+            let model = context.connect().await?.model_pin(id, on == "on").await?;
+            context.out.document(&model, kept::pinned)
+        }
+        ModelAction::Load { id } => {
+            let model = context.connect().await?.model_load(id).await?;
+            context.out.document(&model, |_, model| format!("{} is in memory.", printable(&model.id)))
+        }
+        ModelAction::Unload { id } => {
+            let model = context.connect().await?.model_unload(id).await?;
+            context.out.document(&model, |_, model| format!("{} is out of memory.", printable(&model.id)))
         }
         ModelAction::Import { file } => import(&file, context).await,
         ModelAction::Get { id, from } => get(&id, from, context).await.map_err(|failure| match failure {

@@ -6,7 +6,9 @@ use jsonrpsee::PendingSubscriptionSink;
 use jsonrpsee::core::{SubscriptionResult, async_trait};
 use myownmesh_control::api::library::LibraryApiServer;
 use myownmesh_control::error::ControlError;
-use myownmesh_control::types::{CatalogueSource, KeptModel, ModelFamily, ModelImported, ModelRemoved, ModelShelf};
+use myownmesh_control::types::{
+    CatalogueSource, Event, KeptModel, ModelFamily, ModelImported, ModelRemoved, ModelShelf,
+};
 
 use super::{Control, follow, hardware, not_yet};
 use crate::convert::{IntoControl, OrControl};
@@ -43,19 +45,21 @@ impl LibraryApiServer for Control {
     }
 
     async fn model_shelf(&self) -> Result<ModelShelf, ControlError> {
-        Err(not_yet())
+        self.daemon.library.shelf().await
     }
 
-    async fn model_pin(&self, _model: String, _on: bool) -> Result<KeptModel, ControlError> {
-        Err(not_yet())
+    async fn model_pin(&self, model: String, on: bool) -> Result<KeptModel, ControlError> {
+        let kept = self.daemon.library.pin(&model, on).await?;
+        self.daemon.events.push(Event::ShelfChanged);
+        Ok(kept)
     }
 
-    async fn model_load(&self, _model: String) -> Result<KeptModel, ControlError> {
-        Err(not_yet())
+    async fn model_load(&self, model: String) -> Result<KeptModel, ControlError> {
+        self.daemon.library.load(&model).await
     }
 
-    async fn model_unload(&self, _model: String) -> Result<KeptModel, ControlError> {
-        Err(not_yet())
+    async fn model_unload(&self, model: String) -> Result<KeptModel, ControlError> {
+        self.daemon.library.unload(&model).await
     }
 
     async fn catalogue_source(&self, _url: Option<String>) -> Result<CatalogueSource, ControlError> {

@@ -31,7 +31,8 @@ pub(crate) fn model_fit(fit: Fit) -> control::ModelFit {
 impl IntoControl for LibraryError {
     fn into_control(self) -> ControlError {
         let code = match self {
-            Self::Unknown { .. } | Self::NoDownload => ErrorCode::NotFound,
+            Self::Unknown { .. } | Self::NotKept { .. } | Self::NoDownload => ErrorCode::NotFound,
+            Self::Coming { .. } => ErrorCode::Conflict,
             Self::TooBig { .. } => ErrorCode::TooLarge,
             Self::From { .. } => ErrorCode::InvalidArgument,
             Self::Download(error) => return error.into_control(),

@@ -8,15 +8,23 @@ use myownmesh_control::error::{ControlError, ErrorCode};
 use myownmesh_control::types::{ModelFile, ModelGetEvent, ModelGetState};
 
 use super::Chosen;
+use super::underway::Telling;
 use crate::convert::IntoControl;
 use crate::streams::Stream;
 
 /// Tells what becomes of `download`; the end of `stream` pauses it. The last event is `done`, `paused` or `error`.
-pub(super) async fn follow(download: Download, chosen: Chosen, compute: Compute, stream: Stream<ModelGetEvent>) {
+pub(super) async fn follow(
+    download: Download,
+    chosen: Chosen,
+    compute: Compute,
+    mut telling: Telling,
+    stream: Stream<ModelGetEvent>,
+) {
     let mut watched = download.watch();
     let mut asked = false;
     loop {
         let now = watched.borrow_and_update().clone();
+        telling.tell(now.bytes, now.total);
         match happened(now, &chosen, &compute).await {
             Happened::Going(event) => stream.ring.push(event),
             Happened::Ended(event) => {

@@ -5,22 +5,29 @@
 
 mod get;
 mod keep;
+mod kept;
+mod notes;
 mod shelf;
+mod underway;
 
 use std::path::{Path, PathBuf};
 
 use myownmesh_compute::library::{
     Catalogue, Download, DownloadConfig, DownloadError, Downloads, FilePart, HubUrl, Variant,
 };
-use myownmesh_compute::{Compute, Hardware};
+use myownmesh_compute::{Compute, EngineId, Hardware, model_id};
 use myownmesh_control::error::{ControlError, ErrorCode};
-use myownmesh_control::types::{ModelFamily, ModelGetEvent, ModelImported, ModelRemoved};
+use myownmesh_control::types::{
+    CatalogueSource, KeptModel, ModelFamily, ModelGetEvent, ModelImported, ModelRemoved, ModelShelf, ModelState,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::convert::OrControl;
 use crate::streams::{Stream, Streams};
 
 pub(crate) use keep::KeepError;
+pub(crate) use notes::Notes;
+pub(crate) use underway::{AllUnderway, Underway};
 
 /// How many of the newest events of a download are kept; its last one says all that counts.
 const KEPT_EVENTS: usize = 64;
@@ -48,6 +55,18 @@ pub(crate) enum LibraryError {
         /// What was asked for.
         from: String,
     },
+    /// Nothing on this device is called this.
+    #[error("There is no model \"{id}\" on this device. `myownmesh model list` shows what there is.")]
+    NotKept {
+        /// What was asked for.
+        id: String,
+    },
+    /// It is on its way.
+    #[error("\"{id}\" is still being downloaded. Wait for that to end, then try again.")]
+    Coming {
+        /// What was asked for.
+        id: String,
+    },
     /// There is no such download.
     #[error("There is no such download. It may have ended long ago; start it again.")]
     NoDownload,
@@ -63,6 +82,8 @@ pub(crate) struct Library {
     compute: Compute,
     downloads: Downloads,
     gets: Streams<ModelGetEvent>,
+    notes: Notes,
+    underway: AllUnderway,
 }
 
 /// A variant that was chosen, ready to be downloaded.
@@ -72,6 +93,20 @@ pub(crate) struct Chosen {
     files: Vec<myownmesh_compute::library::HubFile>,
     /// Path of its weights, when it is here.
     weights: PathBuf,
+}
+
+impl Chosen {
+    /// What others see of its download.
+    fn underway(&self) -> Underway {
+        Underway {
+            variant: Some(self.id.clone()),
+            // What no engine here runs has no such id; its file's name is what people know it by.
+            model: model_id(&self.weights).unwrap_or_else(|| self.id.clone()),
+            engine: EngineId::builtin().to_string(),
+            size_bytes: None,
+            percent: None,
+        }
+    }
 }
 
 /// What an id means.
@@ -84,9 +119,77 @@ pub(crate) enum Meaning {
 
 impl Library {
     /// Models go into `folder`, which an engine of `compute` reads, and come from `hub`. `stop` pauses all downloads.
-    pub(crate) fn start(compute: Compute, folder: PathBuf, hub: HubUrl, stop: CancellationToken) -> Self {
+    pub(crate) fn start(compute: Compute, notes: Notes, folder: PathBuf, hub: HubUrl, stop: CancellationToken) -> Self {
         let downloads = Downloads::new(DownloadConfig::new(folder.clone(), hub));
-        Self { folder, compute, downloads, gets: Streams::start(KEPT_EVENTS, stop) }
+        let gets = Streams::start(KEPT_EVENTS, stop);
+        Self { folder, compute, downloads, gets, notes, underway: AllUnderway::default() }
+    }
+
+    /// What is on its way to this device.
+    pub(crate) fn underway(&self) -> &AllUnderway {
+        &self.underway
+    }
+
+    /// What is kept in mind of the models here.
+    pub(crate) fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
+    /// The models that are kept on this device.
+    pub(crate) async fn shelf(&self) -> Result<ModelShelf, ControlError> {
+        let library = self.clone();
+        let look = move || {
+            let (families, compute, underway) =
+                (Catalogue::bundled().families, library.compute.snapshot(), library.underway.list());
+            let stock = kept::Stock {
+                folder: &library.folder,
+                families: &families,
+                compute: &compute,
+                notes: &library.notes,
+                underway: &underway,
+                catalogue: CatalogueSource::default(),
+            };
+            stock.shelf()
+        };
+        tokio::task::spawn_blocking(look).await.map_err(|error| ended_badly(&error))
+    }
+
+    /// The model on this device that `id` names: what it is offered under, or its variant.
+    async fn kept(&self, id: &str) -> Result<KeptModel, ControlError> {
+        let id = id.trim();
+        let models = self.shelf().await?.models;
+        let variant = id.to_lowercase();
+        let found = models.iter().find(|model| model.id == id);
+        let found = found.or_else(|| models.iter().find(|model| model.variant.as_ref() == Some(&variant)));
+        let found = found.ok_or_else(|| LibraryError::NotKept { id: crate::text::quotable(id) }).or_control()?;
+        if found.state == ModelState::Downloading {
+            return Err(LibraryError::Coming { id: crate::text::quotable(id) }).or_control();
+        }
+        Ok(found.clone())
+    }
+
+    /// Keeps a model, or no longer.
+    pub(crate) async fn pin(&self, id: &str, on: bool) -> Result<KeptModel, ControlError> {
+        let model = self.kept(id).await?;
+        self.notes.pin(&model.engine, &model.id, on).await.or_control()?;
+        if model.engine == EngineId::builtin().as_str() {
+            self.compute.pin(&model.id, on).await.or_control()?;
+        }
+        self.kept(&model.id).await
+    }
+
+    /// Loads a model into memory.
+    pub(crate) async fn load(&self, id: &str) -> Result<KeptModel, ControlError> {
+        let model = self.kept(id).await?;
+        self.compute.preload(&model.id, model.pinned).await.or_control()?;
+        self.kept(&model.id).await
+    }
+
+    /// Takes a model out of memory.
+    pub(crate) async fn unload(&self, id: &str) -> Result<KeptModel, ControlError> {
+        let model = self.kept(id).await?;
+        self.compute.unload(&model.id).await.or_control()?;
+        self.kept(&model.id).await
     }
 
     /// The models that `search` finds, and how well they fit. Blocks: it looks at the models folder.
@@ -130,7 +233,8 @@ impl Library {
         }
         let download: Download = self.downloads.start(chosen.files.clone())?;
         let (compute, topic) = (self.compute.clone(), chosen.id.clone());
-        Ok(self.gets.spawn(Some(topic), |stream| get::follow(download, chosen, compute, stream)).await)
+        let telling = self.underway.begin(topic.clone(), chosen.underway());
+        Ok(self.gets.spawn(Some(topic), |stream| get::follow(download, chosen, compute, telling, stream)).await)
     }
 
     /// Deletes the model that `id` names; it is not offered any more when this returns.
@@ -139,10 +243,22 @@ impl Library {
         if running.contains_key(&id.trim().to_lowercase()) {
             return Err(KeepError::Downloading { id: crate::text::quotable(&id) }).or_control();
         }
+        let kept = self.kept(&id).await.ok();
+        if let Some(model) = kept.as_ref().filter(|model| model.engine != EngineId::builtin().as_str())
+            && self.compute.delete(&model.id).await.or_control()?
+        {
+            self.notes.forget(&model.engine, &model.id).await.or_control()?;
+            // Parts that other models share stay, so it may be less that is freed.
+            return Ok(ModelRemoved { files: Vec::new(), freed_bytes: model.size_bytes.unwrap_or_default() });
+        }
         let folder = self.folder.clone();
         let work = move || keep::remove(&folder, &Catalogue::bundled().families, &id);
         let removed = tokio::task::spawn_blocking(work).await.map_err(|error| ended_badly(&error))?.or_control()?;
         get::read_folder(&self.compute).await;
+        if let Some(model) = kept {
+            self.notes.forget(&model.engine, &model.id).await.or_control()?;
+            self.compute.pin(&model.id, false).await.or_control()?;
+        }
         Ok(removed)
     }
 

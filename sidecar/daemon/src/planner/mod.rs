@@ -121,6 +121,8 @@ pub(crate) enum Why {
     OtherFamily,
     /// None of its models suits the purpose.
     Unsuitable,
+    /// The model is still on its way to the device.
+    Coming,
     /// The model failed.
     Failed,
 }
@@ -163,7 +165,9 @@ impl<'a> Plan<'a> {
             match unfit(ask, model) {
                 None if busy => self.unfit.push(Unfit { offer, model: Some(model), why: Why::Busy }),
                 None => self.ranked.push(candidate(ask, offer, model, answer)),
-                Some(Why::Failed) => self.unfit.push(Unfit { offer, model: Some(model), why: Why::Failed }),
+                Some(why @ (Why::Failed | Why::Coming)) => {
+                    self.unfit.push(Unfit { offer, model: Some(model), why });
+                }
                 Some(why) => {
                     best = Some(best.map_or(why, |best| if why.distance() < best.distance() { why } else { best }));
                 }
@@ -182,7 +186,7 @@ impl Why {
     fn distance(self) -> u8 {
         match self {
             Self::Failed => 0,
-            Self::Busy => 1,
+            Self::Busy | Self::Coming => 1,
             Self::Away => 2,
             Self::NoGpu | Self::NoNpu => 3,
             Self::OtherFamily => 4,
@@ -218,6 +222,7 @@ fn unfit(ask: &Ask, model: &CardModel) -> Option<Why> {
     let family = ask.policy.family.as_deref();
     match &ask.model {
         Some(named) if *named != model.id => Some(Why::NotThere),
+        _ if !model.is_here() => Some(Why::Coming),
         _ if family.is_some_and(|family| !of_family(&model.id, family)) => Some(Why::OtherFamily),
         Some(_) => None,
         None if suits(model, ask.purpose) == Suits::Cannot => Some(Why::Unsuitable),

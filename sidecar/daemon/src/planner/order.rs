@@ -97,7 +97,7 @@ impl Rank {
                 ModelState::Ready => 0,
                 ModelState::Available => 1,
                 ModelState::Loading => 2,
-                ModelState::Failed => 3,
+                ModelState::Downloading | ModelState::Failed => 3,
             },
             limited: offer.accepting == Accepting::Limited && !offer.this_device,
         }

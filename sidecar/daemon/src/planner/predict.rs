@@ -150,7 +150,7 @@ fn of_weights(
         ModelState::Ready => 0.0,
         // Half of it is over, on average.
         ModelState::Loading => load / 2.0,
-        ModelState::Available | ModelState::Failed => load,
+        ModelState::Available | ModelState::Downloading | ModelState::Failed => load,
     };
     #[expect(clippy::cast_precision_loss, reason = "milliseconds")]
     let wait_ms = if offer.this_device { 0.0 } else { offer.queue.wait_ms as f64 };

@@ -127,6 +127,7 @@ impl Unfit<'_> {
                 format!("It has no model of the family {}.", quotable(policy.family.as_deref().unwrap_or_default()))
             }
             Why::Unsuitable => "It has no model for this purpose.".to_owned(),
+            Why::Coming => "It is still downloading this model.".to_owned(),
             Why::Failed => "This model failed to load there.".to_owned(),
         }
     }

@@ -24,6 +24,7 @@ fn model(id: &str, size: u64, state: ModelState) -> CardModel {
         engine: "e".to_owned(),
         context_length: Some(8192),
         size_bytes: Some(size),
+        percent: None,
         demo: id.contains("demo"),
         state,
         purpose: if id.contains("embed") { Purpose::Embedding } else { Purpose::Chat },
@@ -265,7 +266,7 @@ fn what_was_measured_counts_more_than_what_was_assumed() {
 }
 
 fn any_state() -> impl Strategy<Value = ModelState> {
-    prop_oneof![Just(Available), Just(Loading), Just(Ready), Just(Failed)]
+    prop_oneof![Just(Available), Just(Loading), Just(Ready), Just(Failed), Just(ModelState::Downloading)]
 }
 
 fn any_model() -> impl Strategy<Value = CardModel> {
@@ -357,6 +358,7 @@ fn can_run(ask: &Ask, offer: &Offer, model: &CardModel) -> bool {
     };
     let family = ask.policy.family.as_ref().is_none_or(|family| model.id.starts_with(&family.to_lowercase()));
     asked
+        && model.is_here()
         && by_model
         && family
         && offer.rtt_ms.is_some()

@@ -19,6 +19,7 @@ fn model(id: &str) -> CardModel {
             id if id.contains("hot") => ModelState::Ready,
             _ => ModelState::Available,
         },
+        percent: None,
         purpose: if id.contains("embed") { Purpose::Embedding } else { Purpose::Chat },
     }
 }

@@ -115,6 +115,17 @@ const STEPS: &[&str] = &[
         PRIMARY KEY (device, model)
     ) STRICT;
 ",
+    // What is kept in mind of the models on this device.
+    "
+    CREATE TABLE kept_models (
+        engine       TEXT NOT NULL,
+        model        TEXT NOT NULL,
+        pinned       INTEGER NOT NULL,      -- 1: it stays in memory, and is not suggested for deletion
+        since        INTEGER NOT NULL,
+        last_used_at INTEGER,
+        PRIMARY KEY (engine, model)
+    ) STRICT;
+",
 ];
 
 /// Brings the schema up to date, each step in a transaction of its own.

@@ -55,5 +55,6 @@ mod remote;
 mod requests;
 mod scopes;
 mod secrets;
+mod shelf;
 mod switching;
 mod trust;

@@ -26,6 +26,30 @@ pub(crate) enum ModelAction {
         #[arg(long, default_value = "auto", value_parser = PossibleValuesParser::new(["auto", "hub"]))]
         from: String,
     },
+    /// List the models that are kept on this device: what they take, which are in memory, how long each is unused.
+    #[command(alias = "shelf")]
+    List,
+    /// Keep a model: in memory when it is idle, and out of what is suggested for deletion.
+    Pin {
+        /// What it is offered under, or the id of a variant.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        id: String,
+        /// Whether it is kept.
+        #[arg(default_value = "on", value_parser = PossibleValuesParser::new(["on", "off"]))]
+        on: String,
+    },
+    /// Load a model into memory, so that the next question need not wait.
+    Load {
+        /// What it is offered under, or the id of a variant.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        id: String,
+    },
+    /// Take a model out of memory; answers that it is giving are let end.
+    Unload {
+        /// What it is offered under, or the id of a variant.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        id: String,
+    },
     /// Delete a model of this device; of an imported one only the reference goes.
     Rm {
         /// What it is offered under, or the id of a variant.
