@@ -43,7 +43,7 @@ async fn main() -> Result<()> {
     rustls::crypto::ring::default_provider().install_default().ok().context("install the TLS provider")?;
     let engines = [
         Engine::start("small", "../../models/demo/myownllm-demo.gguf", 65_536).await?,
-        Engine::start("medium", "../../out/bench/medium.gguf", 32_768).await?,
+        Engine::start("medium", "../../out/bench/medium.gguf", 65_536).await?,
     ];
     let desk = Daemon::start("Desk").await?;
     for engine in &engines {
@@ -90,7 +90,7 @@ async fn ask(laptop: &Daemon, lender: &str, model: &str, number: usize) -> Resul
     // A full period of 64: each length comes once in 64 questions.
     let place = (number * 29 + 11) % 64;
     let mut prompt = format!("Number {number}, {place} reasons.");
-    for word in 0..place * 6 {
+    for word in 0..place * 4 {
         write!(prompt, " word{}", (word * 7 + number * 13) % 97)?;
     }
     let tokens = (8 + (number * 37) % 48).to_string();
