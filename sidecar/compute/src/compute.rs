@@ -13,7 +13,7 @@ use crate::config::Tuning;
 use crate::forward::{RouteReply, Sent};
 use crate::{
     ComputeConfig, ComputeError, ComputeSnapshot, EngineId, EngineInfo, EngineKind, EngineResponse, EngineSpec,
-    EngineUrl, OpenAiPath, Purpose, Used, ollama,
+    EngineState, EngineUrl, OpenAiPath, Pull, Purpose, Used, ollama,
 };
 
 /// Messages that may wait for the actor, which answers each in microseconds.
@@ -198,6 +198,20 @@ impl Compute {
             Ok(None) | Err(ComputeError::KeepsItself { .. } | ComputeError::ModelNotFound { .. }) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Has the Ollama of this device fetch `model` (`llama3.2:1b`), and tells how far it is. Also gives its id; it is to
+    /// be asked for its models ([`test_engine`](Self::test_engine)) when it is done.
+    ///
+    /// # Errors
+    /// [`ComputeError::NoOllama`], or why it refuses.
+    pub async fn pull(&self, model: &str) -> Result<(EngineId, Pull), ComputeError> {
+        let snapshot = self.snapshot();
+        let is_ollama = |engine: &&EngineInfo| engine.kind == EngineKind::Ollama && engine.state == EngineState::Ready;
+        let id = snapshot.engines.iter().find(is_ollama).map(|engine| engine.id.clone());
+        let id = id.ok_or(ComputeError::NoOllama)?;
+        let (peer, _) = self.ask(|reply| Message::Peer { id: id.clone(), reply }).await??;
+        Ok((id, ollama::pull(peer, model).await?))
     }
 
     /// The Ollama that has `model`; none when the built-in engine has it.

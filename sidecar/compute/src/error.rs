@@ -204,6 +204,9 @@ pub enum ComputeError {
         /// The model that was asked for.
         model: String,
     },
+    /// There is no Ollama to ask.
+    #[error("No Ollama answers on this device. Start it, or get the model from elsewhere.")]
+    NoOllama,
     /// Ollama did not do what was asked.
     #[error("Ollama at {url} refuses: {reason}.")]
     Refused {
@@ -245,6 +248,7 @@ impl ComputeError {
             | Self::Died { .. }
             | Self::BrokeOff { .. }
             | Self::Refused { .. } => ErrorKind::EngineFailed,
+            Self::NoOllama => ErrorKind::EngineNotFound,
             Self::ModelNotFound { .. } => ErrorKind::ModelNotFound,
             Self::ModelFailed { .. } | Self::Unloaded { .. } => ErrorKind::ModelFailed,
             Self::Unsupported { .. } | Self::KeepsItself { .. } | Self::BuiltinStays => ErrorKind::Unsupported,

@@ -48,6 +48,7 @@ pub use config::{BuiltinConfig, ComputeConfig, EngineSpec};
 pub use error::{ComputeError, ErrorKind};
 pub use forward::{EngineBody, EngineResponse, OpenAiPath};
 pub use hardware::{Battery, Cpu, Disk, Gauge, Gpu, GpuVendor, Hardware, HardwareRoots, Load, Readings};
+pub use ollama::{Pull, Pulled};
 pub use types::{
     ComputeSnapshot, EngineId, EngineInfo, EngineKind, EngineState, ModelInfo, ModelState, Purpose, Secret, Used,
 };

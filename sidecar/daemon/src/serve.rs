@@ -36,7 +36,7 @@ use crate::home::HeldHome;
 use crate::identity::{self, SecretsPolicy};
 use crate::keys::Keys;
 use crate::lending::Lending;
-use crate::library::{Library, Notes};
+use crate::library::{Catalogues, Lent, Library, Notes};
 use crate::options::DEFAULT_API_PORT;
 pub use crate::options::{Ready, RelayChoice, ServeOptions};
 use crate::permissions::Permissions;
@@ -224,6 +224,8 @@ impl Running {
             rates.clone(),
             machine.clone(),
         );
+        let catalogues = Catalogues::start(store.clone(), home.join("catalogues")).await.or_control()?;
+        let lent = Lent::new(home.join("models"), store.clone(), catalogues.clone(), stop.clone());
         let mesh = Mesh::start(MeshConfig {
             secret: identity.secret,
             device_name: settings.device_name,
@@ -233,7 +235,7 @@ impl Running {
             relay: settings.relay,
             mdns: options.mdns,
             database: store::connect(&database).or_control()?,
-            service: api.service(),
+            service: api.service().merge(api::model_files(api.clone(), lent.clone())),
         })
         .await
         .or_control()?;
@@ -258,7 +260,13 @@ impl Running {
             activity,
             notices: watch::Sender::new(Vec::new()),
             joins: Streams::start(KEPT_STEPS, stop.clone()),
-            library: Library::start(compute.clone(), notes, facts.models.clone(), settings.hub, stop.clone()),
+            library: Library::start(
+                (compute.clone(), mesh.clone()),
+                (notes, lent, catalogues),
+                facts.models.clone(),
+                settings.hub,
+                stop.clone(),
+            ),
             config: config_file,
             prompts: Prompts::new(mesh.clone()),
             showing,

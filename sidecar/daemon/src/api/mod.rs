@@ -15,6 +15,7 @@ mod error;
 mod guard;
 mod leave;
 mod listener;
+mod model_files;
 mod models;
 mod offers;
 mod ollama;
@@ -49,6 +50,7 @@ pub(crate) use body::{MAX_BODY, Question};
 pub(crate) use error::ApiError;
 pub(crate) use guard::Door;
 pub(crate) use listener::{bind, serve};
+pub(crate) use model_files::routes as model_files;
 pub(crate) use offers::offers;
 pub(crate) use requests::Requests;
 

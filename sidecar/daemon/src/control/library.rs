@@ -10,11 +10,10 @@ use myownmesh_control::types::{
     CatalogueSource, Event, KeptModel, ModelFamily, ModelImported, ModelRemoved, ModelShelf,
 };
 
-use super::{Control, follow, hardware, not_yet};
+use super::{Control, follow, hardware};
 use crate::convert::{IntoControl, OrControl};
 use crate::daemon::Daemon;
-use crate::library::{LibraryError, Meaning};
-use crate::text::quotable;
+use crate::library::{From, LibraryError, Meaning};
 
 #[async_trait]
 impl LibraryApiServer for Control {
@@ -62,15 +61,24 @@ impl LibraryApiServer for Control {
         self.daemon.library.unload(&model).await
     }
 
-    async fn catalogue_source(&self, _url: Option<String>) -> Result<CatalogueSource, ControlError> {
-        Err(not_yet())
+    async fn catalogue_source(&self, url: Option<String>) -> Result<CatalogueSource, ControlError> {
+        self.daemon.library.catalogues().set(url.as_deref()).await
     }
 }
 
 async fn get(daemon: &Daemon, model: String, from: Option<&str>) -> Result<String, ControlError> {
-    if let Some(from) = from.filter(|from| !["auto", "hub"].contains(from)) {
-        return Err(LibraryError::From { from: quotable(from) }.into_control());
-    }
+    let from = match from.map(str::trim) {
+        None | Some("" | "auto") => From::Auto,
+        Some("hub") => From::Hub,
+        Some("ollama") => return daemon.library.pull(&model).await,
+        Some(name) => {
+            let device = daemon.find_device(name)?;
+            if device == daemon.picture().device_id {
+                return Err(LibraryError::FromHere.into_control());
+            }
+            From::Member(device)
+        }
+    };
     let chosen = match daemon.library.meaning(&model).or_control()? {
         Meaning::One(chosen) => chosen,
         Meaning::Several => {
@@ -78,5 +86,5 @@ async fn get(daemon: &Daemon, model: String, from: Option<&str>) -> Result<Strin
             hardware::look(move |hardware| library.best(&model, hardware)).await?.or_control()?
         }
     };
-    daemon.library.get(chosen).await.or_control()
+    daemon.library.get(chosen, from).await.or_control()
 }

@@ -34,7 +34,7 @@ impl IntoControl for LibraryError {
             Self::Unknown { .. } | Self::NotKept { .. } | Self::NoDownload => ErrorCode::NotFound,
             Self::Coming { .. } => ErrorCode::Conflict,
             Self::TooBig { .. } => ErrorCode::TooLarge,
-            Self::From { .. } => ErrorCode::InvalidArgument,
+            Self::FromHere => ErrorCode::InvalidArgument,
             Self::Download(error) => return error.into_control(),
         };
         ControlError::new(code, self.to_string())
@@ -57,6 +57,7 @@ impl IntoControl for DownloadError {
     fn into_control(self) -> ControlError {
         let code = match &self {
             Self::Hub(HubError::NotFound { .. }) => ErrorCode::NotFound,
+            Self::Hub(HubError::Refused { .. }) => ErrorCode::NotAllowed,
             Self::Hub(HubError::Busy { .. }) => ErrorCode::RateLimited,
             Self::Hub(HubError::Unreachable { .. }) => ErrorCode::Unreachable,
             Self::Hub(HubError::Silent { .. }) => ErrorCode::TimedOut,

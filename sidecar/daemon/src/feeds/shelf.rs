@@ -9,7 +9,18 @@ use crate::daemon::Daemon;
 
 /// Keeps it up.
 pub(super) async fn keep(daemon: &Daemon) {
-    tokio::join!(models(daemon), uses(daemon));
+    tokio::join!(models(daemon), uses(daemon), catalogue(daemon), daemon.library.catalogues().keep_up());
+}
+
+/// What can be had.
+async fn catalogue(daemon: &Daemon) {
+    let catalogues = daemon.library.catalogues();
+    let mut seen = catalogues.source();
+    loop {
+        catalogues.changed(&seen).await;
+        seen = catalogues.source();
+        daemon.events.push(Event::ShelfChanged);
+    }
 }
 
 /// Models that come, go, are loaded or downloaded.

@@ -3,29 +3,40 @@
 //! A download belongs to the daemon, not to who started it: a second start of the same one follows the first, and one
 //! that was stopped, or cut off by the end of the process, goes on where it was when it is started again.
 
+mod catalogues;
 mod get;
 mod keep;
 mod kept;
+mod lent;
+mod member;
 mod notes;
+mod pull;
 mod shelf;
 mod underway;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use myownmesh_compute::library::{
-    Catalogue, Download, DownloadConfig, DownloadError, Downloads, FilePart, HubUrl, Variant,
+    Download, DownloadConfig, DownloadError, Downloads, FilePart, Holder, HubUrl, Variant,
 };
 use myownmesh_compute::{Compute, EngineId, Hardware, model_id};
 use myownmesh_control::error::{ControlError, ErrorCode};
 use myownmesh_control::types::{
-    CatalogueSource, KeptModel, ModelFamily, ModelGetEvent, ModelImported, ModelRemoved, ModelShelf, ModelState,
+    KeptModel, ModelFamily, ModelGetEvent, ModelImported, ModelRemoved, ModelShelf, ModelState,
 };
+use myownmesh_mesh::{DeviceId, Mesh};
 use tokio_util::sync::CancellationToken;
 
 use crate::convert::OrControl;
 use crate::streams::{Stream, Streams};
 
+use member::Member;
+
+pub(crate) use catalogues::Catalogues;
 pub(crate) use keep::KeepError;
+pub(crate) use lent::{Lent, LentError, Sending};
+pub(crate) use member::PATH as MODELS_PATH;
 pub(crate) use notes::Notes;
 pub(crate) use underway::{AllUnderway, Underway};
 
@@ -49,12 +60,9 @@ pub(crate) enum LibraryError {
         /// The smallest variant.
         least: String,
     },
-    /// There is no such place to get it from.
-    #[error("Models cannot be had from \"{from}\". Leave the source out, or name the hub.")]
-    From {
-        /// What was asked for.
-        from: String,
-    },
+    /// It is to come from this very device.
+    #[error("Models come to this device from others. Name another member, the hub, or nothing.")]
+    FromHere,
     /// Nothing on this device is called this.
     #[error("There is no model \"{id}\" on this device. `myownmesh model list` shows what there is.")]
     NotKept {
@@ -84,6 +92,20 @@ pub(crate) struct Library {
     gets: Streams<ModelGetEvent>,
     notes: Notes,
     underway: AllUnderway,
+    lent: Lent,
+    mesh: Mesh,
+    catalogues: Catalogues,
+}
+
+/// Where a download may come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum From {
+    /// A member that is near and has it, else the hub.
+    Auto,
+    /// The hub.
+    Hub,
+    /// This member.
+    Member(DeviceId),
 }
 
 /// A variant that was chosen, ready to be downloaded.
@@ -119,15 +141,26 @@ pub(crate) enum Meaning {
 
 impl Library {
     /// Models go into `folder`, which an engine of `compute` reads, and come from `hub`. `stop` pauses all downloads.
-    pub(crate) fn start(compute: Compute, notes: Notes, folder: PathBuf, hub: HubUrl, stop: CancellationToken) -> Self {
+    pub(crate) fn start(
+        (compute, mesh): (Compute, Mesh),
+        (notes, lent, catalogues): (Notes, Lent, Catalogues),
+        folder: PathBuf,
+        hub: HubUrl,
+        stop: CancellationToken,
+    ) -> Self {
         let downloads = Downloads::new(DownloadConfig::new(folder.clone(), hub));
         let gets = Streams::start(KEPT_EVENTS, stop);
-        Self { folder, compute, downloads, gets, notes, underway: AllUnderway::default() }
+        Self { folder, compute, downloads, gets, notes, underway: AllUnderway::default(), lent, mesh, catalogues }
     }
 
     /// What is on its way to this device.
     pub(crate) fn underway(&self) -> &AllUnderway {
         &self.underway
+    }
+
+    /// Where the catalogue comes from.
+    pub(crate) fn catalogues(&self) -> &Catalogues {
+        &self.catalogues
     }
 
     /// What is kept in mind of the models here.
@@ -140,14 +173,14 @@ impl Library {
         let library = self.clone();
         let look = move || {
             let (families, compute, underway) =
-                (Catalogue::bundled().families, library.compute.snapshot(), library.underway.list());
+                (library.catalogues.families(), library.compute.snapshot(), library.underway.list());
             let stock = kept::Stock {
                 folder: &library.folder,
                 families: &families,
                 compute: &compute,
                 notes: &library.notes,
                 underway: &underway,
-                catalogue: CatalogueSource::default(),
+                catalogue: library.catalogues.source(),
             };
             stock.shelf()
         };
@@ -194,7 +227,7 @@ impl Library {
 
     /// The models that `search` finds, and how well they fit. Blocks: it looks at the models folder.
     pub(crate) fn search(&self, search: &str, hardware: &Hardware) -> Vec<ModelFamily> {
-        shelf::search(&Catalogue::bundled().families, search, hardware, |variant| self.has(variant))
+        shelf::search(&self.catalogues.families(), search, hardware, |variant| self.has(variant))
     }
 
     /// Whether all files of a variant are here. A file gets its name when it is complete and verified.
@@ -204,7 +237,7 @@ impl Library {
 
     /// What an id means.
     pub(crate) fn meaning(&self, id: &str) -> Result<Meaning, LibraryError> {
-        let families = Catalogue::bundled().families;
+        let families = self.catalogues.families();
         let found = shelf::candidates(&families, id)?;
         Ok(match found.as_slice() {
             [one] => Meaning::One(self.chosen(one)),
@@ -214,7 +247,7 @@ impl Library {
 
     /// What of all that an id means fits this hardware best.
     pub(crate) fn best(&self, id: &str, hardware: &Hardware) -> Result<Chosen, LibraryError> {
-        let families = Catalogue::bundled().families;
+        let families = self.catalogues.families();
         let found = shelf::candidates(&families, id)?;
         Ok(self.chosen(&shelf::best(&found, hardware)?))
     }
@@ -227,14 +260,39 @@ impl Library {
     }
 
     /// Starts to download it, or finds the download that runs; gives the stream's id.
-    pub(crate) async fn get(&self, chosen: Chosen) -> Result<String, LibraryError> {
+    pub(crate) async fn get(&self, chosen: Chosen, from: From) -> Result<String, LibraryError> {
         if let Some(running) = self.gets.running().await.remove(&chosen.id) {
             return Ok(running);
         }
-        let download: Download = self.downloads.start(chosen.files.clone())?;
-        let (compute, topic) = (self.compute.clone(), chosen.id.clone());
+        let members = match from {
+            From::Hub => Vec::new(),
+            From::Member(device) => vec![device],
+            From::Auto => {
+                let model = model_id(&chosen.weights).unwrap_or_default();
+                member::near(&self.mesh.snapshot(), &model)
+            }
+        };
+        let holder = |device| Arc::new(Member::new(&self.mesh, device, &chosen.id)) as Arc<dyn Holder>;
+        let holders = members.into_iter().map(holder).collect();
+        let hub = !matches!(from, From::Member(_));
+        let download: Download = self.downloads.start_from(chosen.files.clone(), holders, hub)?;
+        let (parts, topic) = ((self.compute.clone(), self.lent.clone()), chosen.id.clone());
         let telling = self.underway.begin(topic.clone(), chosen.underway());
-        Ok(self.gets.spawn(Some(topic), |stream| get::follow(download, chosen, compute, telling, stream)).await)
+        Ok(self.gets.spawn(Some(topic), |stream| get::follow(download, chosen, parts, telling, stream)).await)
+    }
+
+    /// Has Ollama fetch a model by its name there, or finds the fetching that runs; gives the stream's id.
+    pub(crate) async fn pull(&self, name: &str) -> Result<String, ControlError> {
+        let (name, topic) = (name.trim().to_owned(), format!("{}/{}", pull::OLLAMA, name.trim()));
+        if let Some(running) = self.gets.running().await.remove(&topic) {
+            return Ok(running);
+        }
+        let (id, pulling) = self.compute.pull(&name).await.or_control()?;
+        let what =
+            Underway { variant: None, model: name.clone(), engine: id.to_string(), size_bytes: None, percent: None };
+        let (telling, compute) = (self.underway.begin(topic.clone(), what), self.compute.clone());
+        let work = |stream| pull::follow((id, pulling), name, compute, telling, stream);
+        Ok(self.gets.spawn(Some(topic), work).await)
     }
 
     /// Deletes the model that `id` names; it is not offered any more when this returns.
@@ -251,8 +309,8 @@ impl Library {
             // Parts that other models share stay, so it may be less that is freed.
             return Ok(ModelRemoved { files: Vec::new(), freed_bytes: model.size_bytes.unwrap_or_default() });
         }
-        let folder = self.folder.clone();
-        let work = move || keep::remove(&folder, &Catalogue::bundled().families, &id);
+        let (folder, families) = (self.folder.clone(), self.catalogues.families());
+        let work = move || keep::remove(&folder, &families, &id);
         let removed = tokio::task::spawn_blocking(work).await.map_err(|error| ended_badly(&error))?.or_control()?;
         get::read_folder(&self.compute).await;
         if let Some(model) = kept {

@@ -125,6 +125,17 @@ const STEPS: &[&str] = &[
         last_used_at INTEGER,
         PRIMARY KEY (engine, model)
     ) STRICT;
+
+    CREATE TABLE model_hashes (             -- of files in the models folder, as they were when they were read
+        name        TEXT PRIMARY KEY,
+        size        INTEGER NOT NULL,
+        modified_ms INTEGER NOT NULL,
+        sha256      TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE catalogue_sources (        -- one at most
+        url TEXT PRIMARY KEY
+    ) STRICT;
 ",
 ];
 

@@ -1,10 +1,10 @@
 //! The models that are kept here, as a table.
 
-use myownmesh_control::types::{KeptModel, ModelShelf, ModelState};
+use myownmesh_control::types::{CatalogueSource, KeptModel, ModelShelf, ModelState};
 
 use super::super::model::state_of;
 use super::super::output::{Output, Style, Table, printable};
-use super::super::units::size;
+use super::super::units::{now, relative, size};
 
 /// Days after which a model that is not pinned is pointed out.
 const LONG: u32 = 30;
@@ -48,6 +48,22 @@ fn remarks(model: &KeptModel) -> String {
     remarks.join(", ")
 }
 
+/// Where the catalogue comes from.
+pub(super) fn catalogue(_: Output, source: &CatalogueSource) -> String {
+    let Some(url) = &source.url else { return "The catalogue is the one that comes with the app.".to_owned() };
+    let when = |at: Option<i64>| at.map_or_else(|| "never".to_owned(), |at| relative(at, now()));
+    let read = format!(
+        "The catalogue is the one that comes with the app and {}, read {}, and again {}.",
+        printable(url),
+        when(source.fetched_at),
+        when(source.due_at)
+    );
+    match &source.error {
+        Some(error) => format!("{read}\n{}", printable(error)),
+        None => read,
+    }
+}
+
 /// What pinning did.
 pub(super) fn pinned(_: Output, model: &KeptModel) -> String {
     let id = printable(&model.id);
@@ -60,8 +76,6 @@ pub(super) fn pinned(_: Output, model: &KeptModel) -> String {
 
 #[cfg(test)]
 mod tests {
-    use myownmesh_control::types::CatalogueSource;
-
     use super::*;
 
     #[test]
