@@ -35,6 +35,7 @@ use crate::events::Events;
 use crate::home::HeldHome;
 use crate::identity::{self, SecretsPolicy};
 use crate::keys::Keys;
+use crate::ledger::Ledger;
 use crate::lending::Lending;
 use crate::library::Library;
 use crate::options::DEFAULT_API_PORT;
@@ -211,7 +212,8 @@ impl Running {
         let compute = Compute::start(compute).await.or_control()?;
         let events = Events::new();
         let activity = Activity::start(store.clone(), events.clone(), stop.clone()).await.or_control()?;
-        let api = Api::new(compute.clone(), lending.clone(), scopes.clone(), activity.clone());
+        let ledger = Ledger::start(store.clone(), lending.clone(), events.clone(), stop.clone()).await.or_control()?;
+        let api = Api::new(compute.clone(), lending.clone(), scopes.clone(), activity.clone(), ledger.clone());
         let mesh = Mesh::start(MeshConfig {
             secret: identity.secret,
             device_name: settings.device_name,
@@ -254,6 +256,7 @@ impl Running {
             compute,
             api,
             lending,
+            ledger,
             scopes,
             conversations,
             engines,
@@ -317,6 +320,7 @@ impl Running {
             self.daemon.joins.ended().await;
             self.daemon.library.ended().await;
             self.daemon.activity.ended().await;
+            self.daemon.ledger.ended().await;
             self.tasks.close();
             self.tasks.wait().await;
         };

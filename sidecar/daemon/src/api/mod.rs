@@ -14,6 +14,7 @@ mod edge;
 mod error;
 mod guard;
 mod leave;
+mod ledger;
 mod listener;
 mod models;
 mod offers;
@@ -47,12 +48,14 @@ use tokio::time::{Instant, timeout_at};
 pub(crate) use body::{MAX_BODY, Question};
 pub(crate) use error::ApiError;
 pub(crate) use guard::Door;
+pub(crate) use ledger::{LEDGER, Told};
 pub(crate) use listener::{bind, serve};
 pub(crate) use offers::offers;
 pub(crate) use requests::Requests;
 
 use crate::activity::Activity;
 use crate::keys::Keys;
+use crate::ledger::Ledger;
 use crate::lending::Lending;
 use crate::route::{Offer, Route, RouteError};
 use crate::scopes::Scopes;
@@ -88,14 +91,15 @@ pub(crate) struct Api {
     lending: Lending,
     scopes: Scopes,
     activity: Activity,
+    ledger: Ledger,
     /// Set once the mesh runs; it needs the router to start.
     mesh: Arc<OnceLock<Mesh>>,
 }
 
 impl Api {
     /// An API without peers yet.
-    pub(crate) fn new(compute: Compute, lending: Lending, scopes: Scopes, activity: Activity) -> Self {
-        Self { compute, lending, scopes, activity, mesh: Arc::default() }
+    pub(crate) fn new(compute: Compute, lending: Lending, scopes: Scopes, activity: Activity, ledger: Ledger) -> Self {
+        Self { compute, lending, scopes, activity, ledger, mesh: Arc::default() }
     }
 
     /// Gives it the mesh, once.
@@ -148,6 +152,7 @@ impl Api {
             .route(OpenAiPath::Completions.as_str(), post_to(OpenAiPath::Completions))
             .route(OpenAiPath::Embeddings.as_str(), post_to(OpenAiPath::Embeddings))
             .route(OpenAiPath::InputTokens.as_str(), post_to(OpenAiPath::InputTokens))
+            .route(LEDGER, post(ledger::lent))
             .with_state(self.clone())
     }
 
