@@ -24,6 +24,8 @@
 //! * `catalogue`: what devices show each other of their conversations, and what they can do
 //! * `permissions`: rules of tools: what tightens at once, what waits, for whom, and why
 //! * `requests`: the local API as its owner sees it: who asks what, what keys are for, clients that leave
+//! * `fairness`: four members, one of them greedy, at one device
+//! * `lending`: whose turn it is, pauses, limits, and what both sides count
 //! * `scopes`: what a member may do here, and how it ends
 //!
 //! The processes are looked up in `/proc`, so this binary is for Linux.
@@ -36,6 +38,7 @@ mod command;
 mod conversations;
 mod damage;
 mod engines;
+mod fairness;
 mod gossip;
 mod hardware;
 mod harness;
@@ -43,6 +46,7 @@ mod hello;
 mod invites;
 mod join;
 mod keys;
+mod lending;
 mod library;
 mod life;
 mod members;
