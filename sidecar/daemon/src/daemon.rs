@@ -21,6 +21,7 @@ use crate::convert::Names;
 use crate::engines::SavedEngines;
 use crate::events::Events;
 use crate::keys::Keys;
+use crate::ledger::Ledger;
 use crate::lending::Lending;
 use crate::library::Library;
 use crate::permissions::Permissions;
@@ -44,6 +45,8 @@ pub(crate) struct Daemon {
     pub(crate) machine: watch::Receiver<Option<Machine>>,
     /// How fast devices answer.
     pub(crate) rates: Rates,
+    /// What was lent and borrowed.
+    pub(crate) ledger: Ledger,
     /// What each member may do here.
     pub(crate) scopes: Scopes,
     /// What tools may do here.
@@ -106,7 +109,17 @@ impl Daemon {
         Scope(self.picture().active.as_ref().map(NetworkId::to_string).unwrap_or_default())
     }
 
-    /// What this device shows members.
+    /// What this device tells members: the models it lends, and whether it does now.
+    pub(crate) fn lent_card(&self, mesh: &MeshSnapshot) -> Card {
+        let mut card = self.card(mesh);
+        if let Some(network) = mesh.active {
+            card.accepting = self.lending.accepting(network);
+            card.models.retain(|model| self.lending.lends(network, &model.id));
+        }
+        card
+    }
+
+    /// What this device can do, whether it lends it now or not.
     pub(crate) fn card(&self, mesh: &MeshSnapshot) -> Card {
         let mut card = Card::of(&self.compute.snapshot(), self.lending.policy(mesh.active));
         card.coming(&self.library.underway().list());

@@ -1,10 +1,13 @@
 //! What happens in mesh and compute, told onward: as events to those who follow, and as this device's card to the other
 //! members; and, in `activities`, kept for people to read later. `notices` looks out for what an owner should know, `permissions`
-//! for what changes the rules of tools. `abilities` and `showing` keep the documents of this device's own: its capabilities and
-//! its catalogue; `shelf` tells of the models that are kept here.
+//! for what changes the rules of tools. `lending` follows what changes it, `ledger` compares what was borrowed. `abilities` and
+//! `showing` keep the documents of this device's own: its capabilities and its catalogue; `shelf` tells of the models that are
+//! kept here.
 
 mod abilities;
 mod activities;
+mod ledger;
+mod lending;
 mod notices;
 mod permissions;
 mod shelf;
@@ -40,6 +43,8 @@ pub(crate) fn start(daemon: &Arc<Daemon>, tasks: &TaskTracker) {
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { permissions::keep(&daemon).await }));
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { compute_pictures(&daemon).await }));
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { cards(&daemon).await }));
+    tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { lending::keep(&daemon).await }));
+    tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { ledger::keep(&daemon).await }));
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { abilities::keep(&daemon).await }));
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { showing::keep(&daemon).await }));
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { shelf::keep(&daemon).await }));
@@ -225,7 +230,8 @@ async fn cards(daemon: &Daemon) {
     loop {
         let (active, card) = {
             let picture = mesh.borrow_and_update().clone();
-            (picture.active, daemon.card(&picture).to_value())
+            daemon.lending.called(picture.device_name.as_str());
+            (picture.active, daemon.lent_card(&picture).to_value())
         };
         compute.mark_unchanged();
         lending.mark_unchanged();

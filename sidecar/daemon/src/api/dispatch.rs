@@ -15,6 +15,7 @@ use super::relay::{self, Held};
 use super::switched::Bond;
 use super::tally::{Direction, Tally};
 use super::{Api, ApiError, requests, wants, whole};
+use crate::ledger::{self, RequestName};
 use crate::route::Route;
 
 /// Told before each attempt, so that a person sees where it is tried.
@@ -36,7 +37,8 @@ impl Api {
             requests::tried(route);
             let body = question.body_for(&route.model);
             let asked = if route.this_device {
-                self.ask_here(path, &route.model, body, None, Held::default()).await
+                let own = Some(self.lending.own());
+                self.ask_here(path, &route.model, body, None, Held { own, ..Held::default() }).await
             } else {
                 self.ask_there(route, path, body).await
             };
@@ -58,8 +60,11 @@ impl Api {
         model: &str,
         body: Bytes,
         leave: Option<Leave>,
-        held: Held,
+        mut held: Held,
     ) -> Result<Response<Body>, ApiError> {
+        if let Some(tally) = &mut held.tally {
+            tally.starts();
+        }
         let snapshot = self.compute.snapshot();
         let engine = snapshot.model(model).and_then(|model| snapshot.engine(&model.engine));
         if let Some(engine) = engine {
@@ -96,11 +101,13 @@ impl Api {
         })?;
         let mut bond = Bond::to(route, mesh);
         let device = (route.device, route.device_name.clone());
-        let tally = Tally::begin(self.activity.clone(), bond.network(), Direction::Borrowed, device, &route.model);
+        let request = RequestName::fresh();
+        let tally = Tally::begin(self.activity.clone(), bond.network(), Direction::Borrowed, device, &route.model)
+            .in_ledger(&self.ledger, request.clone());
         let meter = self.meter_there(path, route, body.len());
         let (parts, body) = tokio::select! {
             biased;
-            answer = post(mesh, route.device, path, body) => answer?.into_parts(),
+            answer = post(mesh, route.device, path, &request, body) => answer?.into_parts(),
             error = bond.ended() => return Err(error),
         };
         let pieces = bond.hold(body.into_data_stream().boxed());
@@ -117,11 +124,18 @@ impl Api {
 
 /// Sends a question to another device, and once more if the connection is lost before the answer begins: a device that
 /// changes its address or wakes up loses one that looks alive, and nothing of the first attempt runs on.
-async fn post(mesh: &Mesh, device: DeviceId, path: OpenAiPath, body: Bytes) -> Result<Response<Incoming>, ApiError> {
+async fn post(
+    mesh: &Mesh,
+    device: DeviceId,
+    path: OpenAiPath,
+    name: &RequestName,
+    body: Bytes,
+) -> Result<Response<Incoming>, ApiError> {
     let request = || {
         Request::post(path.as_str())
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::CONTENT_LENGTH, body.len())
+            .header(ledger::REQUEST, name.as_str())
             .body(Body::from(body.clone()))
             .map_err(|error| ApiError::new(ErrorCode::Internal, format!("The request could not be made: {error}.")))
     };

@@ -12,6 +12,7 @@ use crate::keys::KeyRefusal;
 use crate::lending::Refusal;
 use crate::route::RouteError;
 use crate::scopes::ScopeRefusal;
+use crate::store::StoreError;
 
 /// An error of the API.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -207,7 +208,14 @@ impl From<RouteError> for ApiError {
 
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
-        Self::new(ErrorCode::Busy, refusal.to_string())
+        let code = if refusal.is_lasting() { ErrorCode::NotAllowed } else { ErrorCode::Busy };
+        Self::new(code, refusal.to_string())
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::new(ErrorCode::Internal, error.to_string())
     }
 }
 
@@ -246,7 +254,7 @@ mod tests {
 
     #[test]
     fn an_error_reads_back_from_another_device() {
-        let busy = ApiError::from(Refusal::Busy);
+        let busy = ApiError::from(Refusal::busy("Desk"));
         let body = busy.to_json().to_string();
         let read = ApiError::from_answer(StatusCode::SERVICE_UNAVAILABLE, body.as_bytes());
         assert_eq!(read, busy);

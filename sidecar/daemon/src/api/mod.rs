@@ -14,6 +14,7 @@ mod edge;
 mod error;
 mod guard;
 mod leave;
+mod ledger;
 mod listener;
 mod model_files;
 mod models;
@@ -49,6 +50,7 @@ use tokio::time::{Instant, timeout_at};
 pub(crate) use body::{MAX_BODY, Question};
 pub(crate) use error::ApiError;
 pub(crate) use guard::Door;
+pub(crate) use ledger::{LEDGER, Told};
 pub(crate) use listener::{bind, serve};
 pub(crate) use model_files::routes as model_files;
 pub(crate) use offers::offers;
@@ -56,6 +58,7 @@ pub(crate) use requests::Requests;
 
 use crate::activity::Activity;
 use crate::keys::Keys;
+use crate::ledger::Ledger;
 use crate::lending::Lending;
 use crate::planner::{Machine, Meter, Rates};
 use crate::route::{Offer, Route, RouteError};
@@ -94,21 +97,34 @@ pub(crate) struct Api {
     activity: Activity,
     rates: Rates,
     machine: watch::Receiver<Option<Machine>>,
+    ledger: Ledger,
     /// Set once the mesh runs; it needs the router to start.
     mesh: Arc<OnceLock<Mesh>>,
 }
 
+/// What the routes work with.
+pub(crate) struct Parts {
+    /// Engines and models.
+    pub(crate) compute: Compute,
+    /// Whom this device serves, and when.
+    pub(crate) lending: Lending,
+    /// What members may do here.
+    pub(crate) scopes: Scopes,
+    /// What happened, kept.
+    pub(crate) activity: Activity,
+    /// What was lent and borrowed.
+    pub(crate) ledger: Ledger,
+    /// How fast devices answer.
+    pub(crate) rates: Rates,
+    /// What this device works with.
+    pub(crate) machine: watch::Receiver<Option<Machine>>,
+}
+
 impl Api {
     /// An API without peers yet.
-    pub(crate) fn new(
-        compute: Compute,
-        lending: Lending,
-        scopes: Scopes,
-        activity: Activity,
-        rates: Rates,
-        machine: watch::Receiver<Option<Machine>>,
-    ) -> Self {
-        Self { compute, lending, scopes, activity, rates, machine, mesh: Arc::default() }
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { compute, lending, scopes, activity, ledger, rates, machine } = parts;
+        Self { compute, lending, scopes, activity, ledger, rates, machine, mesh: Arc::default() }
     }
 
     /// Gives it the mesh, once.
@@ -184,6 +200,7 @@ impl Api {
             .route(OpenAiPath::Completions.as_str(), post_to(OpenAiPath::Completions))
             .route(OpenAiPath::Embeddings.as_str(), post_to(OpenAiPath::Embeddings))
             .route(OpenAiPath::InputTokens.as_str(), post_to(OpenAiPath::InputTokens))
+            .route(LEDGER, post(ledger::lent))
             .with_state(self.clone())
     }
 

@@ -11,6 +11,7 @@ use super::body::{self, Question};
 use super::relay::Held;
 use super::tally::{Direction, Tally};
 use super::{Api, ApiError, Caller, edge};
+use crate::ledger::RequestName;
 use crate::lending::{Guest, Turn};
 use crate::route::{self, Via};
 
@@ -29,12 +30,18 @@ pub(super) async fn complete(
             let routes = api.routes(|offers| route::resolve_id(&question.model, purpose, offers)).await?;
             api.ask(&routes, path, &question, &mut |_| {}).await
         }
-        Caller::Member(asker) => serve(&api, path, &asker, &question).await,
+        Caller::Member(asker) => serve(&api, path, &asker, &question, RequestName::of(&headers)).await,
     }
 }
 
 /// Serves a member: a person here lets it ask, and when the rules of lending have a place for it.
-async fn serve(api: &Api, path: OpenAiPath, asker: &Asker, question: &Question) -> Result<Response<Body>, ApiError> {
+async fn serve(
+    api: &Api,
+    path: OpenAiPath,
+    asker: &Asker,
+    question: &Question,
+    request: RequestName,
+) -> Result<Response<Body>, ApiError> {
     tracing::debug!(asker = %asker.device_id.short(), model = question.model, "a member asks");
     let leave = api.leave(asker, MemberScope::Chat)?;
     let routes = route::resolve(Via::Local, Some(&question.model), &api.offers())?;
@@ -43,11 +50,13 @@ async fn serve(api: &Api, path: OpenAiPath, asker: &Asker, question: &Question) 
     let guest = Guest { network: asker.network, device, name: name.clone(), model: model.clone() };
     let mut waiting = api.lending.enter(&guest)?;
     let permit = loop {
-        if let Turn::Go(permit) = waiting.next().await? {
-            break permit;
+        match waiting.next().await? {
+            Turn::Go(permit) => break permit,
+            Turn::Queued { ahead, wait } => tracing::debug!(ahead, ?wait, "it waits"),
         }
     };
     let tally = Tally::begin(api.activity.clone(), Some(asker.network), Direction::Lent, (device, name), model);
-    let held = Held { permit: Some(permit), tally: Some(tally), ..Held::default() };
-    api.ask_here(path, model, question.body_for(model), Some(leave), held).await
+    let tally = tally.in_ledger(&api.ledger, request);
+    let held = Held { tally: Some(tally), ..Held::default() };
+    api.ask_here(path, model, question.body_for(model), Some(leave.with(permit)), held).await
 }

@@ -10,7 +10,7 @@ use myownmesh_control::error::ErrorCode;
 
 use super::ApiError;
 use super::tally::Tally;
-use crate::lending::Permit;
+use crate::lending::{Own, Permit};
 use crate::planner::Meter;
 use crate::sse::{self, Cutter};
 
@@ -23,11 +23,14 @@ pub(super) type Pieces = BoxStream<'static, Result<Bytes, ApiError>>;
 /// What is held until the last byte of an answer.
 #[derive(Default)]
 pub(super) struct Held {
+    /// What counts it; dropped before the permit, so that the next request finds it counted.
+    pub(super) tally: Option<Tally>,
     /// Leave to serve it.
     #[expect(dead_code, reason = "held to be dropped")]
     pub(super) permit: Option<Permit>,
-    /// What counts it.
-    pub(super) tally: Option<Tally>,
+    /// The mark of a request of this device's own.
+    #[expect(dead_code, reason = "held to be dropped")]
+    pub(super) own: Option<Own>,
     /// What times it.
     pub(super) meter: Option<Meter>,
 }
@@ -88,10 +91,11 @@ async fn collect(mut pieces: Pieces) -> Result<Bytes, ApiError> {
 }
 
 struct Passing {
+    // First, so that it is counted before its place is given up.
+    held: Held,
     pieces: Pieces,
     cutter: Cutter,
     done: bool,
-    held: Held,
 }
 
 /// Whole events, then their proper end or an error event.

@@ -13,6 +13,7 @@ use super::units::parse_duration;
 
 mod documents;
 mod key;
+mod lend;
 mod library;
 mod look;
 mod network;
@@ -21,6 +22,7 @@ mod route;
 
 pub(crate) use self::documents::{CatalogueArgs, PromptAction, PromptSetArgs, SyncAction};
 pub(crate) use self::key::KeyAction;
+pub(crate) use self::lend::{LendAction, LendMemberArgs, LendSetArgs, UsageArgs};
 pub(crate) use self::library::ModelAction;
 pub(crate) use self::look::{ActivityArgs, DoctorArgs};
 pub(crate) use self::network::NetworkAction;
@@ -101,6 +103,13 @@ pub(crate) enum Command {
     /// Show or set whether this device serves the others.
     #[command(after_help = "Examples:\n  myownmesh accepting\n  myownmesh accepting busy")]
     Accepting(AcceptingArgs),
+    /// Show, pause or change what this device lends to the members of its networks.
+    #[command(subcommand)]
+    Lend(LendAction),
+    /// Show what was lent and borrowed on the active network, by device and model.
+    #[command(after_help = "Examples:\n  myownmesh usage\n  myownmesh usage --since 7d\n  \
+                            myownmesh usage --since 2026-11-01")]
+    Usage(UsageArgs),
     /// Show what this device is made of and how busy it is.
     Hardware,
     /// List the local compute backends.
@@ -512,6 +521,10 @@ mod tests {
                      permission set shell ask --command ls\npermission set fetch_url ask --host a.org\n\
                      permission set shell ask --no-limits\npermission explain mcp:s/t\npermission proposals\n\
                      permission accept 1a\npermission decline 1a\npermission trust\npermission trust D on\n\
+                     lend show\nlend pause\nlend pause 1h --now\nlend resume\nlend set --concurrent 2 --hours 22:00-07:00\n\
+                     lend set --no-hours --only-mains on --model a --model b --owner-first off\n\
+                     lend member D --tokens-per-day 5\nlend member D --no-limits\nusage\nusage --since 7d\n\
+                     usage --since 2026-11-01\n\
                      scope D\nscope D chat off\nscope D models on\n\
                      activity --kind knock --kind security --device D --search T --since 24h --limit 5 --before 9";
         for line in lines.lines() {
@@ -567,6 +580,14 @@ mod tests {
             "permission set shell ask --folder /a --no-limits",
             "permission trust D",
             "permission trust D maybe",
+            "lend",
+            "lend pause tomorrow",
+            "lend set --concurrent 0",
+            "lend set --hours 9",
+            "lend set --hours 09:00-10:00 --no-hours",
+            "lend member",
+            "lend member D --no-limits --concurrent 1",
+            "usage --since yesterday",
             "scope",
             "scope D chat",
             "scope D fly on",

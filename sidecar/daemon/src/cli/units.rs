@@ -36,6 +36,39 @@ pub(crate) fn span(ms: f64) -> String {
     }
 }
 
+/// Reads a moment in the past: how long ago (`24h`, `7d`), or a day in UTC (`2026-11-01`); gives milliseconds since the
+/// Unix epoch.
+///
+/// # Errors
+/// A sentence that says what is expected.
+pub(crate) fn parse_since(text: &str) -> Result<i64, String> {
+    if let Some(day) = day(text) {
+        return Ok(day * 86_400_000);
+    }
+    let seconds = parse_duration(text)
+        .map_err(|_| "write how long ago, for example 24h or 7d, or a day, for example 2026-11-01".to_owned())?;
+    Ok(now() - i64::from(seconds) * 1_000)
+}
+
+/// Days since the Unix epoch of `YYYY-MM-DD`, by Howard Hinnant's `days_from_civil`.
+fn day(text: &str) -> Option<i64> {
+    let mut parts = text.split('-').map(|part| part.parse::<i64>().ok().filter(|_| part.len() <= 4));
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let most = match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    if parts.next().is_some() || year < 1970 || !(1..=12).contains(&month) || !(1..=most).contains(&day) {
+        return None;
+    }
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (era, year_of_era) = (year / 400, year % 400);
+    let day_of_year = (153 * month + 2) / 5 + day - 1;
+    Some(era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468)
+}
+
 /// Milliseconds since the Unix epoch.
 pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -86,6 +119,19 @@ mod tests {
         assert_eq!(parse_duration("15m"), Ok(900));
         assert_eq!(parse_duration("24h"), Ok(86_400));
         assert_eq!(parse_duration("7d"), Ok(604_800));
+    }
+
+    #[test]
+    fn a_moment_is_a_day_or_so_long_ago() {
+        for (text, days) in [("1970-01-01", 0), ("2000-02-29", 11_016), ("2024-03-01", 19_783), ("2026-11-28", 20_785)]
+        {
+            assert_eq!(parse_since(text), Ok(days * 86_400_000), "{text}");
+        }
+        let ago = now() - parse_since("7d").expect("a time");
+        assert!((604_800_000..604_810_000).contains(&ago), "{ago}");
+        for odd in ["2026-11", "2026-02-30", "2025-02-29", "1969-12-31", "2026-13-01", "2026-1-1-1", "x", ""] {
+            assert!(parse_since(odd).is_err(), "{odd}");
+        }
     }
 
     #[test]

@@ -25,6 +25,8 @@
 //! * `permissions`: rules of tools: what tightens at once, what waits, for whom, and why
 //! * `planner`: where questions run, told before they are asked; several devices asked at once
 //! * `requests`: the local API as its owner sees it: who asks what, what keys are for, clients that leave
+//! * `fairness`: four members, one of them greedy, at one device
+//! * `lending`: whose turn it is, pauses, limits, and what both sides count
 //! * `scopes`: what a member may do here, and how it ends
 //!
 //! The processes are looked up in `/proc`, so this binary is for Linux.
@@ -38,6 +40,7 @@ mod conversations;
 mod copies;
 mod damage;
 mod engines;
+mod fairness;
 mod gossip;
 mod hardware;
 mod harness;
@@ -45,6 +48,7 @@ mod hello;
 mod invites;
 mod join;
 mod keys;
+mod lending;
 mod library;
 mod life;
 mod members;
