@@ -3,28 +3,34 @@
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
-use http::{Request, Response, StatusCode, header};
+use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use myownmesh_compute::OpenAiPath;
 use myownmesh_control::error::ErrorCode;
 use myownmesh_mesh::{DeviceId, Incoming, Mesh, MeshError};
 
 use super::body::Question;
+use super::borrowed::{self, Borrowed};
 use super::leave::Leave;
+use super::lent::ANSWER;
+use super::onward::{Begun, Find, Onward, Source};
 use super::relay::{self, Held};
 use super::switched::Bond;
 use super::tally::{Direction, Tally};
 use super::{Api, ApiError, wants};
 use crate::route::Route;
+use crate::text::random_id;
 
 /// Told before each attempt, so that a person sees where it is tried.
 pub(super) type Attempt<'a> = &'a mut (dyn FnMut(&Route) + Send);
 
 impl Api {
-    /// Asks the candidates in turn until one takes the question; errors of the last one count.
+    /// Asks the candidates in turn until one takes the question; errors of the last one count. A stream goes on with
+    /// others that `find` finds when that one fails in the middle.
     pub(crate) async fn ask(
         &self,
         routes: &[Route],
+        find: &Find,
         path: OpenAiPath,
         question: &Question,
         attempt: Attempt<'_>,
@@ -33,21 +39,57 @@ impl Api {
             ApiError::new(ErrorCode::NoModel, "There is no model to ask. Add an engine or connect a device.");
         for route in routes {
             attempt(route);
-            let body = question.body_for(&route.model);
-            let asked = if route.this_device {
-                self.ask_here(path, &route.model, body, None, Held::default()).await
-            } else {
-                self.ask_there(route, path, body).await
-            };
-            match asked {
+            match self.ask_one(route, path, question).await {
                 Err(error) if error.worth_another() => {
                     tracing::info!(device = %route.device.short(), %error, "the next candidate is asked");
                     refused = error;
                 }
-                other => return other,
+                Err(error) => return Err(error),
+                Ok(Err(whole)) => return Ok(whole),
+                Ok(Ok(now)) => return Ok(Onward::new(self, path, question, find.clone(), now).into_response()),
             }
         }
         Err(refused)
+    }
+
+    /// Asks one candidate: a stream that has begun, or an answer that is none.
+    pub(super) async fn ask_one(
+        &self,
+        route: &Route,
+        path: OpenAiPath,
+        question: &Question,
+    ) -> Result<Result<Begun, Response<Body>>, ApiError> {
+        let body = question.body_for(&route.model);
+        let asked = if route.this_device {
+            self.ask_engine(path, &route.model, body).await?
+        } else {
+            self.ask_there(route, path, question.stream, body).await?
+        };
+        Ok(match asked {
+            Asked::Whole(response) => Err(response),
+            Asked::Stream(mut source) => {
+                let first = source.first().await?;
+                Ok(Begun { route: route.clone(), source, first })
+            }
+        })
+    }
+
+    /// Asks an engine of this device for a program of this device.
+    async fn ask_engine(&self, path: OpenAiPath, model: &str, body: Bytes) -> Result<Asked, ApiError> {
+        self.check(model, &body)?;
+        let answer = self.compute.forward(path, model, body).await?;
+        let pieces = answer.body.map_err(ApiError::from).boxed();
+        if answer.status.is_success() && relay::is_stream(&answer.headers) {
+            return Ok(Asked::Stream(Source::Here(relay::events(pieces, Held::default()).boxed())));
+        }
+        relay::answer(answer.status, &answer.headers, pieces, Held::default()).await.map(Asked::Whole)
+    }
+
+    /// Refuses what the model's engine is known to leave out.
+    fn check(&self, model: &str, body: &[u8]) -> Result<(), ApiError> {
+        let snapshot = self.compute.snapshot();
+        let engine = snapshot.model(model).and_then(|model| snapshot.engine(&model.engine));
+        engine.map_or(Ok(()), |engine| wants::check(engine.kind, body))
     }
 
     /// Asks an engine of this device. The answer to a member lasts as long as its leave.
@@ -59,11 +101,7 @@ impl Api {
         leave: Option<Leave>,
         held: Held,
     ) -> Result<Response<Body>, ApiError> {
-        let snapshot = self.compute.snapshot();
-        let engine = snapshot.model(model).and_then(|model| snapshot.engine(&model.engine));
-        if let Some(engine) = engine {
-            wants::check(engine.kind, &body)?;
-        }
+        self.check(model, &body)?;
         let asked = self.compute.forward(path, model, body);
         let answer = match &leave {
             None => asked.await?,
@@ -81,18 +119,25 @@ impl Api {
         relay::answer(answer.status, &answer.headers, pieces, held).await
     }
 
-    async fn ask_there(&self, route: &Route, path: OpenAiPath, body: Bytes) -> Result<Response<Body>, ApiError> {
+    async fn ask_there(&self, route: &Route, path: OpenAiPath, stream: bool, body: Bytes) -> Result<Asked, ApiError> {
         let mesh = self.mesh.get().ok_or_else(|| {
             ApiError::new(ErrorCode::Unreachable, "This device is still starting. Try again in a moment.")
         })?;
         let mut bond = Bond::to(route, mesh);
         let device = (route.device, route.device_name.clone());
-        let tally = Tally::begin(self.activity.clone(), bond.network(), Direction::Borrowed, device, &route.model);
+        let mut tally = Tally::begin(self.activity.clone(), bond.network(), Direction::Borrowed, device, &route.model);
+        let id = stream.then(random_id);
         let (parts, body) = tokio::select! {
             biased;
-            answer = post(mesh, route.device, path, body) => answer?.into_parts(),
+            answer = post(mesh, route.device, path, id.as_deref(), body) => answer?.into_parts(),
             error = bond.ended() => return Err(error),
         };
+        if parts.status.is_success() && relay::is_stream(&parts.headers) {
+            tally.head(parts.status);
+            let id = id.filter(|id| parts.headers.get(ANSWER).is_some_and(|kept| kept.as_bytes() == id.as_bytes()));
+            let borrowed = Borrowed::new(mesh, route.device, bond, id, tally, Body::new(body));
+            return Ok(Asked::Stream(Source::There(Box::new(borrowed))));
+        }
         let pieces = bond.hold(body.into_data_stream().boxed());
         let held = Held { permit: None, tally: Some(tally) };
         if matches!(parts.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::FORBIDDEN) {
@@ -101,24 +146,32 @@ impl Api {
             let body = axum::body::to_bytes(answer.into_body(), 64 * 1024).await.unwrap_or_default();
             return Err(ApiError::from_answer(parts.status, &body));
         }
-        relay::answer(parts.status, &parts.headers, pieces, held).await
+        relay::answer(parts.status, &parts.headers, pieces, held).await.map(Asked::Whole)
     }
 }
 
+/// How a candidate answers.
+enum Asked {
+    /// With a stream.
+    Stream(Source),
+    /// With anything else.
+    Whole(Response<Body>),
+}
+
 /// Sends a question to another device, and once more if the connection is lost before the answer begins: a device that
-/// changes its address or wakes up loses one that looks alive, and nothing of the first attempt runs on.
-async fn post(mesh: &Mesh, device: DeviceId, path: OpenAiPath, body: Bytes) -> Result<Response<Incoming>, ApiError> {
-    let request = || {
-        Request::post(path.as_str())
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::CONTENT_LENGTH, body.len())
-            .body(Body::from(body.clone()))
-            .map_err(|error| ApiError::new(ErrorCode::Internal, format!("The request could not be made: {error}.")))
-    };
-    match mesh.request(device, request()?).await {
+/// changes its address or wakes up loses one that looks alive. Nothing of the first attempt runs on, or the second one
+/// reads it.
+async fn post(
+    mesh: &Mesh,
+    device: DeviceId,
+    path: OpenAiPath,
+    id: Option<&str>,
+    body: Bytes,
+) -> Result<Response<Incoming>, ApiError> {
+    match mesh.request(device, borrowed::ask(path, id, &body)?).await {
         Err(MeshError::Lost(reason)) => {
             tracing::info!(device = %device.short(), reason, "asked once more");
-            Ok(mesh.request(device, request()?).await?)
+            Ok(mesh.request(device, borrowed::ask(path, id, &body)?).await?)
         }
         answer => Ok(answer?),
     }

@@ -9,20 +9,26 @@
 
 mod anthropic;
 mod body;
+mod borrowed;
 mod dispatch;
 mod edge;
 mod error;
 mod guard;
+mod joint;
 mod leave;
+mod lent;
 mod listener;
 mod models;
 mod offers;
 mod ollama;
+mod onward;
 mod openai;
 mod relay;
 mod reply;
 mod responses;
 mod shape;
+mod side;
+mod sofar;
 mod stamp;
 mod switched;
 mod tally;
@@ -45,8 +51,11 @@ use tokio::time::{Instant, timeout_at};
 pub(crate) use body::{MAX_BODY, Question};
 pub(crate) use error::ApiError;
 pub(crate) use guard::Door;
+use lent::Lent;
 pub(crate) use listener::{bind, serve};
 pub(crate) use offers::offers;
+pub(crate) use onward::Find;
+pub(crate) use side::Side;
 
 use crate::activity::Activity;
 use crate::keys::Keys;
@@ -85,6 +94,7 @@ pub(crate) struct Api {
     lending: Lending,
     scopes: Scopes,
     activity: Activity,
+    lent: Lent,
     /// Set once the mesh runs; it needs the router to start.
     mesh: Arc<OnceLock<Mesh>>,
 }
@@ -92,7 +102,7 @@ pub(crate) struct Api {
 impl Api {
     /// An API without peers yet.
     pub(crate) fn new(compute: Compute, lending: Lending, scopes: Scopes, activity: Activity) -> Self {
-        Self { compute, lending, scopes, activity, mesh: Arc::default() }
+        Self { compute, lending, scopes, activity, lent: Lent::start(), mesh: Arc::default() }
     }
 
     /// Gives it the mesh, once.
@@ -136,7 +146,7 @@ impl Api {
     /// The routes, for the mesh to mount.
     pub(crate) fn service(&self) -> Router {
         let post_to = |path: OpenAiPath| {
-            post(move |state, caller, headers, body| openai::complete(path, state, caller, headers, body))
+            post(move |state, caller, loss, headers, body| openai::complete(path, state, caller, loss, headers, body))
         };
         Router::new()
             .route("/v1/models", get(models::list))
@@ -145,6 +155,7 @@ impl Api {
             .route(OpenAiPath::Completions.as_str(), post_to(OpenAiPath::Completions))
             .route(OpenAiPath::Embeddings.as_str(), post_to(OpenAiPath::Embeddings))
             .route(OpenAiPath::InputTokens.as_str(), post_to(OpenAiPath::InputTokens))
+            .route(lent::ANSWERS, get(openai::resume))
             .with_state(self.clone())
     }
 

@@ -9,6 +9,7 @@ mod record;
 mod request;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -23,13 +24,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::progress::{End, Progress};
 use self::record::Record;
-use crate::api::{Api, ApiError};
+use crate::api::{Api, ApiError, Find};
 use crate::conversations::{Conversations, Scope};
 use crate::convert::OrControl;
 use crate::devices;
 use crate::events::Events;
 use crate::route::{self, Via};
-use crate::sse::{self, Cutter};
+use crate::sse::Cutter;
 use crate::streams::{Stream, Streams};
 
 /// How many events of an answer are kept for readers that come back. The last one carries the whole text anyway.
@@ -137,10 +138,12 @@ impl Answers {
     }
 
     async fn ask(&self, job: &Job, progress: &mut Progress) -> Result<(), ApiError> {
-        let routes = self.api.routes(|offers| route::resolve(job.via, job.request.model.as_deref(), offers)).await?;
+        let (via, model) = (job.via, job.request.model.clone());
+        let find: Find = Arc::new(move |offers| route::resolve(via, model.as_deref(), offers));
+        let routes = self.api.routes(|offers| find(offers)).await?;
         let question = request::question(&job.request, &job.history, &routes[0].model)?;
         let path = OpenAiPath::ChatCompletions;
-        let response = self.api.ask(&routes, path, &question, &mut |route| progress.route(route)).await?;
+        let response = self.api.ask(&routes, &find, path, &question, &mut |route| progress.route(route)).await?;
         read(response, progress).await
     }
 }
@@ -173,9 +176,7 @@ async fn read(response: Response<Body>, progress: &mut Progress) -> Result<(), A
             return progress.take_whole(&piece);
         }
         let events = cutter.push(piece).map_err(|_| broke_off())?;
-        for data in sse::data(&events) {
-            progress.take(&data)?;
-        }
+        progress.take_events(&events)?;
         progress.flush();
         if progress.is_done() {
             break;

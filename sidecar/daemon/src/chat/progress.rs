@@ -3,13 +3,13 @@
 
 use http::StatusCode;
 use myownmesh_control::error::{ControlError, ErrorCode};
-use myownmesh_control::types::{AnswerDetails, AnswerEvent};
+use myownmesh_control::types::{AnswerDetails, AnswerEvent, Seam, WaitState};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::record::Record;
-use crate::api::ApiError;
+use crate::api::{ApiError, Side};
 use crate::conversations::ANSWERING;
 use crate::ring::Ring;
 use crate::route::Route;
@@ -43,6 +43,9 @@ pub(super) struct Progress {
     first: Option<Instant>,
     last: Instant,
     pieces: u32,
+    /// Tokens before the last seam.
+    before: u32,
+    seams: Vec<Seam>,
     counted: Option<u32>,
     finish_reason: Option<String>,
     done: bool,
@@ -99,6 +102,8 @@ impl Progress {
             first: None,
             last: now,
             pieces: 0,
+            before: 0,
+            seams: Vec::new(),
             counted: None,
             finish_reason: None,
             done: false,
@@ -118,6 +123,54 @@ impl Progress {
             predicted_total_ms: None,
         });
         self.route = Some(route.clone());
+        self.unsaved = true;
+    }
+
+    /// Takes whole events and comments.
+    pub(super) fn take_events(&mut self, events: &[u8]) -> Result<(), ApiError> {
+        for event in sse::each(events) {
+            if event.starts_with(b":") {
+                if let Some(side) = Side::read(event) {
+                    self.side(side);
+                }
+                continue;
+            }
+            for data in sse::data(event) {
+                self.take(&data)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is told besides the words.
+    pub(super) fn side(&mut self, side: Side) {
+        let (state, position, percent, wait_ms) = match side {
+            Side::Heartbeat => return,
+            Side::Queued { ahead, wait_ms } => (WaitState::Queued, Some(ahead), None, wait_ms),
+            Side::Loading { percent } => (WaitState::Loading, None, percent, None),
+            Side::Prefill { percent } => (WaitState::Prefill, None, percent, None),
+            Side::Reconnecting => (WaitState::Reconnecting, None, None, None),
+            Side::Seam(seam) => return self.seam(seam),
+        };
+        self.flush();
+        self.ring.push(AnswerEvent::Waiting { state, position, percent, wait_ms });
+    }
+
+    /// Another device, or another attempt, goes on.
+    fn seam(&mut self, seam: Seam) {
+        self.flush();
+        let seam = Seam { at: u32::try_from(self.text.len()).unwrap_or(u32::MAX), ..seam };
+        self.before += self.counted.take().unwrap_or(self.pieces);
+        self.pieces = 0;
+        if let Some(route) = &mut self.route {
+            route.device_name.clone_from(&seam.device_name);
+            route.model.clone_from(&seam.model);
+            if let Ok(device) = seam.device_id.parse() {
+                route.device = device;
+            }
+        }
+        self.ring.push(AnswerEvent::Seam { seam: seam.clone() });
+        self.seams.push(seam);
         self.unsaved = true;
     }
 
@@ -269,7 +322,7 @@ impl Progress {
             total_ms: complete.then(|| self.total_ms()),
             predicted_first_token_ms: None,
             predicted_total_ms: None,
-            seams: Vec::new(),
+            seams: self.seams.clone(),
         };
         let thinking = Some(self.thinking.as_str()).filter(|text| !text.is_empty());
         self.record.write(&self.text, thinking, details, complete).await;
@@ -280,7 +333,7 @@ impl Progress {
     }
 
     fn tokens(&self) -> u32 {
-        self.counted.unwrap_or(self.pieces)
+        self.before + self.counted.unwrap_or(self.pieces)
     }
 
     fn first_token_ms(&self) -> Option<f64> {

@@ -23,6 +23,7 @@
 //! * `gossip`: documents of up to five daemons that keep in step; the switch; removals; crashes
 //! * `catalogue`: what devices show each other of their conversations, and what they can do
 //! * `permissions`: rules of tools: what tightens at once, what waits, for whom, and why
+//! * `survive`: answers that outlive the device or the engine that gives them
 //! * `scopes`: what a member may do here, and how it ends
 //!
 //! The processes are looked up in `/proc`, so this binary is for Linux.
@@ -51,5 +52,6 @@ mod prompts;
 mod remote;
 mod scopes;
 mod secrets;
+mod survive;
 mod switching;
 mod trust;
