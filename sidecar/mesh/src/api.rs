@@ -66,8 +66,8 @@ impl LinkLoss {
         self.0.load(Ordering::Acquire)
     }
 
-    /// It is lost.
-    pub(crate) fn note(&self) {
+    /// It is lost; for whoever keeps the link.
+    pub fn note(&self) {
         self.0.store(true, Ordering::Release);
     }
 }

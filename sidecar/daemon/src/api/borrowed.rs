@@ -60,8 +60,7 @@ pub(super) struct Borrowed {
     tally: Tally,
     body: BodyDataStream,
     cutter: Cutter,
-    /// The number of the last event.
-    last: u64,
+    numbers: Numbers,
     /// Nothing more comes from `body`.
     lost: bool,
     done: bool,
@@ -93,7 +92,7 @@ impl Borrowed {
             tally,
             body: body.into_data_stream(),
             cutter: Cutter::default(),
-            last: 0,
+            numbers: Numbers::default(),
             lost: false,
             done: false,
             heard: Instant::now(),
@@ -180,7 +179,7 @@ impl Borrowed {
         if self.id.is_none() {
             return self.pass(events).map(Some);
         }
-        let (plain, side) = self.strip(&events)?;
+        let (plain, side) = self.numbers.strip(&events)?;
         if !plain.is_empty() {
             return self.pass(plain).map(Some);
         }
@@ -190,29 +189,6 @@ impl Borrowed {
             self.commented = Some(Instant::now());
         }
         Ok(side.map(Piece::Side))
-    }
-
-    /// Events as an engine gave them, without those that came before; and the last comment.
-    fn strip(&mut self, events: &Bytes) -> Result<(Bytes, Option<Side>), ApiError> {
-        let (mut plain, mut side) = (Plain::default(), None);
-        for event in sse::each(events) {
-            if event.starts_with(b":") {
-                side = Side::read(event).filter(Side::is_of_the_answer).or(side);
-                continue;
-            }
-            let Some((number, at)) = number(event) else {
-                return Err(ApiError::bad_answer("one of its events has no number"));
-            };
-            if number <= self.last {
-                continue;
-            }
-            if number != self.last + 1 {
-                return Err(ApiError::bad_answer("some of its events are missing"));
-            }
-            self.last = number;
-            plain.add(events.slice_ref(&event[at..]));
-        }
-        Ok((plain.whole(), side))
     }
 
     fn pass(&mut self, events: Bytes) -> Result<Piece, ApiError> {
@@ -226,7 +202,7 @@ impl Borrowed {
 
     /// Asks the device, which is there again, for what follows.
     fn ask_on(&self) -> Resuming {
-        let (mesh, device, last) = (self.mesh.clone(), self.device, self.last);
+        let (mesh, device, last) = (self.mesh.clone(), self.device, self.numbers.last);
         let path = ANSWERS.replace("{id}", self.id.as_deref().unwrap_or_default());
         Resuming::Asking(Box::pin(async move {
             let request = Request::get(path).header(LAST_EVENT, last).body(Body::empty()).map_err(|_| None)?;
@@ -292,6 +268,38 @@ async fn found(mesh: &Mesh, device: DeviceId) -> Result<(), Option<ApiError>> {
     }
 }
 
+/// Keeps count of the events.
+#[derive(Debug, Default)]
+struct Numbers {
+    /// The number of the last one.
+    last: u64,
+}
+
+impl Numbers {
+    /// Events as an engine gave them, without those that came before; and the last comment.
+    fn strip(&mut self, events: &Bytes) -> Result<(Bytes, Option<Side>), ApiError> {
+        let (mut plain, mut side) = (Plain::default(), None);
+        for event in sse::each(events) {
+            if event.starts_with(b":") {
+                side = Side::read(event).filter(Side::is_of_the_answer).or(side);
+                continue;
+            }
+            let Some((number, at)) = number(event) else {
+                return Err(ApiError::bad_answer("one of its events has no number"));
+            };
+            if number <= self.last {
+                continue;
+            }
+            if self.last.checked_add(1) != Some(number) {
+                return Err(ApiError::bad_answer("some of its events are missing"));
+            }
+            self.last = number;
+            plain.add(events.slice_ref(&event[at..]));
+        }
+        Ok((plain.whole(), side))
+    }
+}
+
 /// The number of an event, and where the event itself begins.
 fn number(event: &[u8]) -> Option<(u64, usize)> {
     let rest = event.strip_prefix(b"id: ")?;
@@ -335,4 +343,58 @@ pub(super) fn ask(path: OpenAiPath, id: Option<&str>, body: &Bytes) -> Result<Re
     request
         .body(Body::from(body.clone()))
         .map_err(|error| ApiError::new(ErrorCode::Internal, format!("The request could not be made: {error}.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strip(numbers: &mut Numbers, text: &str) -> Result<(String, Option<Side>), ApiError> {
+        let (plain, side) = numbers.strip(&Bytes::copy_from_slice(text.as_bytes()))?;
+        Ok((String::from_utf8(plain.to_vec()).expect("text"), side))
+    }
+
+    #[test]
+    fn events_come_once_and_in_order() {
+        let mut numbers = Numbers::default();
+        let one = "id: 1\ndata: a\n\n";
+        assert_eq!(strip(&mut numbers, one), Ok(("data: a\n\n".to_owned(), None)));
+        assert_eq!(strip(&mut numbers, one), Ok((String::new(), None)), "it was there before");
+        let more =
+            format!("{one}id: 2\ndata: b\n\n{}id: 3\r\nid: 9\ndata: c\n\n", ": myownmesh {\"heartbeat\":true}\n\n");
+        assert!(strip(&mut numbers, &more).is_err(), "\"3\\r\" is no number");
+        let more = "id: 3\nid: 9\ndata: c\n\n: myownmesh {\"heartbeat\":true}\n\n";
+        assert_eq!(strip(&mut numbers, more), Ok(("id: 9\ndata: c\n\n".to_owned(), Some(Side::Heartbeat))));
+        assert_eq!(numbers.last, 3);
+    }
+
+    /// What another device sends is not to be believed.
+    #[test]
+    fn a_peer_that_counts_wrongly_is_not_followed() {
+        for text in [
+            "id: 3\ndata: a\n\n",
+            "id: 18446744073709551615\ndata: a\n\n",
+            "id: 99999999999999999999\ndata: a\n\n",
+            "id: -1\ndata: a\n\n",
+            "id:\ndata: a\n\n",
+            "data: a\n\n",
+            "event: x\nid: 1\ndata: a\n\n",
+        ] {
+            assert!(strip(&mut Numbers::default(), text).is_err(), "{text:?}");
+        }
+        let seam = "{\"seam\":{\"at\":1,\"device_id\":\"x\",\"device_name\":\"x\",\"model\":\"m\",\"reason\":\"r\"}}";
+        for comment in [seam, "{\"reconnecting\":true}", "nonsense", ""] {
+            let told = strip(&mut Numbers::default(), &format!(": myownmesh {comment}\n\n"));
+            assert_eq!(told, Ok((String::new(), None)), "{comment:?} is not for a peer to say");
+        }
+    }
+
+    #[test]
+    fn a_flood_of_comments_comes_to_one() {
+        let mut numbers = Numbers::default();
+        let flood: String =
+            (0..10_000).map(|ahead| format!(": myownmesh {{\"queued\":{{\"ahead\":{ahead}}}}}\n\n")).collect();
+        let told = strip(&mut numbers, &flood);
+        assert_eq!(told, Ok((String::new(), Some(Side::Queued { ahead: 9_999, wait_ms: None }))));
+    }
 }

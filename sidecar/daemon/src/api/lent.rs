@@ -474,3 +474,6 @@ async fn next(steps: &mut Option<mpsc::Receiver<Step>>) -> Option<Step> {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 
 use http::StatusCode;
 use myownmesh_control::error::{ControlError, ErrorCode};
-use myownmesh_control::types::{AnswerDetails, AnswerEvent, Seam, WaitState};
+use myownmesh_control::types::{AnswerDetails, AnswerEvent, Message, Seam, WaitState};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -46,6 +46,8 @@ pub(super) struct Progress {
     /// Tokens before the last seam.
     before: u32,
     seams: Vec<Seam>,
+    /// It goes on with an earlier text, and nothing has come yet.
+    continued: bool,
     counted: Option<u32>,
     finish_reason: Option<String>,
     done: bool,
@@ -89,21 +91,24 @@ struct Usage {
 
 impl Progress {
     /// An answer that is being asked for now.
-    pub(super) fn new(ring: Ring<AnswerEvent>, record: Record) -> Self {
+    pub(super) fn new(ring: Ring<AnswerEvent>, record: Record, begun: Option<&Message>) -> Self {
         let now = Instant::now();
+        let text = begun.map(|begun| begun.text.clone()).unwrap_or_default();
+        let earlier = begun.and_then(|begun| begun.answer.as_ref());
         Self {
             ring,
             record,
             route: None,
-            text: String::new(),
-            thinking: String::new(),
+            continued: !text.is_empty(),
+            text,
+            thinking: begun.and_then(|begun| begun.thinking.clone()).unwrap_or_default(),
             fresh: Fresh::default(),
             asked: now,
             first: None,
             last: now,
             pieces: 0,
-            before: 0,
-            seams: Vec::new(),
+            before: earlier.and_then(|answer| answer.tokens).unwrap_or(0),
+            seams: earlier.map(|answer| answer.seams.clone()).unwrap_or_default(),
             counted: None,
             finish_reason: None,
             done: false,
@@ -154,6 +159,19 @@ impl Progress {
         };
         self.flush();
         self.ring.push(AnswerEvent::Waiting { state, position, percent, wait_ms });
+    }
+
+    /// What ended early goes on where it is asked now.
+    fn continue_here(&mut self) {
+        let Some(route) = &self.route else { return };
+        let seam = Seam {
+            at: 0,
+            device_id: route.device.to_string(),
+            device_name: route.device_name.clone(),
+            model: route.model.clone(),
+            reason: "The answer had ended early.".to_owned(),
+        };
+        self.seam(seam);
     }
 
     /// Another device, or another attempt, goes on.
@@ -220,6 +238,9 @@ impl Progress {
         let text = words.content.unwrap_or_default();
         if thinking.is_empty() && text.is_empty() {
             return;
+        }
+        if std::mem::take(&mut self.continued) {
+            self.continue_here();
         }
         self.last = Instant::now();
         self.first.get_or_insert(self.last);
@@ -314,7 +335,7 @@ impl Progress {
             device_name: route.map(|route| route.device_name.clone()),
             model: route.map(|route| route.model.clone()),
             demo: route.is_some_and(|route| route.demo),
-            tokens: self.first.map(|_| self.tokens()),
+            tokens: Some(self.tokens()).filter(|_| self.first.is_some() || self.before > 0),
             first_token_ms: self.first_token_ms(),
             tokens_per_s: self.tokens_per_s(),
             finish_reason: finish_reason.to_owned(),
@@ -369,7 +390,7 @@ mod tests {
         let (store, _) = Store::open(&folder.path().join("device.sqlite")).expect("opened");
         let conversations = Conversations::start(store).await.expect("started");
         let ring = Ring::new(1, 100);
-        let progress = Progress::new(ring.clone(), Record::new(conversations, None));
+        let progress = Progress::new(ring.clone(), Record::new(conversations, None), None);
         (folder, ring, progress)
     }
 

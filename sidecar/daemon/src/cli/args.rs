@@ -336,8 +336,8 @@ pub(crate) enum EngineAction {
 #[derive(Debug, Args)]
 pub(crate) struct ChatArgs {
     /// What to ask; `-` reads it from standard input.
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) prompt: String,
+    #[arg(value_parser = NonEmptyStringValueParser::new(), required_unless_present = "goes_on")]
+    pub(crate) prompt: Option<String>,
     /// Where it runs.
     #[arg(long, value_name = "auto|local|DEVICE", default_value = "auto", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) via: String,
@@ -356,6 +356,9 @@ pub(crate) struct ChatArgs {
     /// Conversation to continue and to keep question and answer in.
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) conversation: Option<String>,
+    /// Go on with the last answer of the conversation, which ended early.
+    #[arg(long = "continue", requires = "conversation", conflicts_with_all = ["prompt", "system"])]
+    pub(crate) goes_on: bool,
 }
 
 /// What `conversation` does.

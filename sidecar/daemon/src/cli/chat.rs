@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use myownmesh_control::api::ControlApiClient;
+use myownmesh_control::client::ControlClient;
 use myownmesh_control::error::ErrorCode;
 use myownmesh_control::types::{AnswerEvent, AnswerItem, ChatRequest};
 use tokio::io::AsyncReadExt;
@@ -33,8 +34,18 @@ pub(super) async fn run(args: ChatArgs, context: &Context) -> Result<(), Failure
 
 async fn answer(args: ChatArgs, context: &Context) -> Result<(), Failure> {
     let client = context.connect().await?;
+    let prompt = match args.prompt {
+        None => String::new(),
+        Some(prompt) if prompt == "-" => read_prompt().await?,
+        Some(prompt) => prompt,
+    };
+    let continue_message = match &args.conversation {
+        Some(conversation) if args.goes_on => Some(last_message(&client, conversation).await?),
+        _ => None,
+    };
     let request = ChatRequest {
-        prompt: if args.prompt == "-" { read_prompt().await? } else { args.prompt },
+        prompt,
+        continue_message,
         via: Some(args.via),
         model: args.model,
         system: args.system,
@@ -72,6 +83,14 @@ async fn answer(args: ChatArgs, context: &Context) -> Result<(), Failure> {
             Err(Failure::Reported(INTERRUPTED))
         }
     }
+}
+
+/// The last message of a conversation; whether it can be gone on with is for the daemon to say.
+async fn last_message(client: &ControlClient, conversation: &str) -> Result<String, Failure> {
+    let open = client.conversation_open(conversation.to_owned()).await?;
+    open.messages.last().map(|message| message.id.clone()).ok_or_else(|| {
+        Failure::new(ErrorCode::InvalidArgument, "This conversation has no answer yet that could be continued.")
+    })
 }
 
 async fn read_prompt() -> Result<String, Failure> {

@@ -7,12 +7,13 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use myownmesh_control::api::ControlApiClient;
+use myownmesh_control::client::ControlClient;
 use myownmesh_control::types::{AnswerEvent, AnswerItem, ChatRequest, Seam, WaitState};
 use rustix::process::Signal;
 use serde_json::json;
 
 use crate::harness::story::{self, first_words, offers, question};
-use crate::harness::{COUNT, Daemon, Mock, Place, Stream, follow, process, web};
+use crate::harness::{COUNT, Daemon, Mock, Place, Stream, cli_json, follow, process, web};
 
 /// How long an answer of these tests is, in words.
 const WORDS: u32 = 600;
@@ -237,4 +238,37 @@ async fn a_lender_that_comes_back_goes_on() {
     assert!(text == counted(WORDS), "words are missing or doubled");
     assert_eq!(seams, 1);
     drop(desk);
+}
+
+/// What a crash left of an answer is gone on with, in the same message.
+#[tokio::test]
+async fn an_answer_that_a_crash_interrupted_can_be_continued() {
+    let desk = slow("Desk").await;
+    let place = desk.place.clone();
+    let talk = desk.control.conversation_create().await.expect("it can be made").id;
+    let asked = ChatRequest { conversation: Some(talk.clone()), ..long("local", "count", WORDS) };
+    first_words(&desk, asked).await;
+    let kept = async |control: &ControlClient| {
+        let open = control.conversation_open(talk.clone()).await.expect("it can be opened");
+        open.messages.into_iter().next_back().filter(|message| !message.text.is_empty())
+    };
+    desk.until("a part of it being kept", kept).await;
+    desk.kill().await;
+
+    let desk = place.start().await;
+    let before = kept(&desk.control).await.expect("it is kept");
+    let words = u32::try_from(before.text.split_whitespace().count()).expect("few");
+    assert!(before.text == counted(words) && words < WORDS, "{words} words");
+    assert_eq!(before.answer.as_ref().map(|answer| answer.finish_reason.as_str()), Some("interrupted"));
+    let model = ["--via=local", "--model=count", "--max-tokens=50"];
+    let told = cli_json(&place, ["chat", "--conversation", &talk, "--continue", model[0], model[1], model[2]]).await;
+    assert_eq!(told.code, 0, "{told:?}");
+
+    let after = kept(&desk.control).await.expect("it is kept");
+    assert_eq!(after.id, before.id, "it is the same message");
+    assert!(after.text == counted(words + 50), "words are missing or doubled");
+    let answer = after.answer.expect("it was answered");
+    assert_eq!(answer.finish_reason, "length");
+    let seams: Vec<_> = answer.seams.iter().map(|seam| seam.at).collect();
+    assert_eq!(seams, [u32::try_from(before.text.len()).expect("short")]);
 }
