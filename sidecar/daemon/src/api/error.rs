@@ -109,6 +109,11 @@ impl ApiError {
         Self::new(ErrorCode::EngineFailed, "The answer broke off before it was complete. Ask again.")
     }
 
+    /// An engine or another device refused the request.
+    pub(crate) fn refused(status: StatusCode) -> Self {
+        Self::from_answer(status, b"")
+    }
+
     /// No such path.
     pub(crate) fn no_route() -> Self {
         Self::new(
@@ -153,6 +158,22 @@ impl ApiError {
                 | ErrorCode::NotAllowed
                 | ErrorCode::TimedOut
         )
+    }
+
+    /// Whether an answer that broke for it may go on elsewhere.
+    pub(crate) fn may_go_on(&self) -> bool {
+        self.is_crash() || matches!(self.code, ErrorCode::Busy | ErrorCode::Unreachable | ErrorCode::TimedOut)
+    }
+
+    /// Whether it is an engine that failed, not the device.
+    pub(crate) fn is_crash(&self) -> bool {
+        matches!(self.code, ErrorCode::EngineFailed | ErrorCode::EngineUnreachable | ErrorCode::ModelFailed)
+    }
+
+    /// The same with more to do at its end.
+    pub(crate) fn with_hint(mut self, hint: &str) -> Self {
+        self.message.push_str(hint);
+        self
     }
 
     /// The JSON body.

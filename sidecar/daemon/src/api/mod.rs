@@ -9,23 +9,29 @@
 
 mod anthropic;
 mod body;
+mod borrowed;
 mod dispatch;
 mod edge;
 mod error;
 mod guard;
+mod joint;
 mod leave;
 mod ledger;
+mod lent;
 mod listener;
 mod model_files;
 mod models;
 mod offers;
 mod ollama;
+mod onward;
 mod openai;
 mod relay;
 mod reply;
 mod requests;
 mod responses;
 mod shape;
+mod side;
+mod sofar;
 mod stamp;
 mod switched;
 mod tally;
@@ -41,7 +47,7 @@ use axum::extract::FromRequestParts;
 use axum::routing::{get, post};
 use axum::{Extension, Router, middleware};
 use http::HeaderMap;
-use http::request::Parts;
+use http::request::Parts as Head;
 use myownmesh_compute::{Compute, ModelState, OpenAiPath};
 use myownmesh_mesh::{Asker, DeviceId, Mesh};
 use tokio::sync::watch;
@@ -51,10 +57,13 @@ pub(crate) use body::{MAX_BODY, Question};
 pub(crate) use error::ApiError;
 pub(crate) use guard::Door;
 pub(crate) use ledger::{LEDGER, Told};
+use lent::Lent;
 pub(crate) use listener::{bind, serve};
 pub(crate) use model_files::routes as model_files;
 pub(crate) use offers::offers;
+pub(crate) use onward::Find;
 pub(crate) use requests::Requests;
+pub(crate) use side::Side;
 
 use crate::activity::Activity;
 use crate::keys::Keys;
@@ -79,7 +88,7 @@ pub(crate) enum Caller {
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Head, _: &S) -> Result<Self, ApiError> {
         // The mesh's mark first: it is put in after the membership check and cannot come from outside.
         if let Some(asker) = parts.extensions.get::<Asker>() {
             return Ok(Self::Member(Box::new(asker.clone())));
@@ -98,6 +107,7 @@ pub(crate) struct Api {
     rates: Rates,
     machine: watch::Receiver<Option<Machine>>,
     ledger: Ledger,
+    lent: Lent,
     /// Set once the mesh runs; it needs the router to start.
     mesh: Arc<OnceLock<Mesh>>,
 }
@@ -124,7 +134,8 @@ impl Api {
     /// An API without peers yet.
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { compute, lending, scopes, activity, ledger, rates, machine } = parts;
-        Self { compute, lending, scopes, activity, ledger, rates, machine, mesh: Arc::default() }
+        let lent = Lent::start();
+        Self { compute, lending, scopes, activity, ledger, rates, machine, lent, mesh: Arc::default() }
     }
 
     /// Gives it the mesh, once.
@@ -191,7 +202,7 @@ impl Api {
     /// The routes, for the mesh to mount.
     pub(crate) fn service(&self) -> Router {
         let post_to = |path: OpenAiPath| {
-            post(move |state, caller, headers, body| openai::complete(path, state, caller, headers, body))
+            post(move |state, caller, loss, headers, body| openai::complete(path, state, caller, loss, headers, body))
         };
         Router::new()
             .route("/v1/models", get(models::list))
@@ -201,6 +212,7 @@ impl Api {
             .route(OpenAiPath::Embeddings.as_str(), post_to(OpenAiPath::Embeddings))
             .route(OpenAiPath::InputTokens.as_str(), post_to(OpenAiPath::InputTokens))
             .route(LEDGER, post(ledger::lent))
+            .route(lent::ANSWERS, get(openai::resume))
             .with_state(self.clone())
     }
 

@@ -35,6 +35,11 @@ pub(super) struct Held {
     pub(super) meter: Option<Meter>,
 }
 
+/// Whether an answer is a stream of events.
+pub(super) fn is_stream(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+}
+
 /// Hands an answer on. `held` is held until its last byte.
 pub(super) async fn answer(
     status: StatusCode,
@@ -49,7 +54,7 @@ pub(super) async fn answer(
         meter.head(status);
     }
     let content_type = headers.get(header::CONTENT_TYPE).cloned();
-    let is_stream = content_type.as_ref().is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
+    let is_stream = is_stream(headers);
     let body = if is_stream {
         Body::from_stream(whole_events(pieces, held).map(Ok::<_, std::convert::Infallible>))
     } else {
@@ -100,13 +105,18 @@ struct Passing {
 
 /// Whole events, then their proper end or an error event.
 fn whole_events(pieces: Pieces, held: Held) -> impl Stream<Item = Bytes> {
+    events(pieces, held).map(|events| events.unwrap_or_else(|error| event(&error)))
+}
+
+/// Whole events; one that ends early ends with why.
+pub(super) fn events(pieces: Pieces, held: Held) -> impl Stream<Item = Result<Bytes, ApiError>> {
     let passing = Passing { pieces, cutter: Cutter::default(), done: false, held };
     unfold(Some(passing), |passing| async move {
         let mut passing = passing?;
         loop {
             let cut = match passing.pieces.next().await {
                 Some(Ok(piece)) => passing.cutter.push(piece),
-                Some(Err(error)) => return Some((event(&error), None)),
+                Some(Err(error)) => return Some((Err(error), None)),
                 None => return passing.end(),
             };
             match cut {
@@ -119,12 +129,12 @@ fn whole_events(pieces: Pieces, held: Held) -> impl Stream<Item = Bytes> {
                     if let Some(meter) = &mut passing.held.meter {
                         meter.events(&events);
                     }
-                    return Some((events, Some(passing)));
+                    return Some((Ok(events), Some(passing)));
                 }
                 Err(error) => {
                     let error =
                         ApiError::new(ErrorCode::EngineBadAnswer, format!("The answer cannot be read: {error}."));
-                    return Some((event(&error), None));
+                    return Some((Err(error), None));
                 }
             }
         }
@@ -133,7 +143,7 @@ fn whole_events(pieces: Pieces, held: Held) -> impl Stream<Item = Bytes> {
 
 impl Passing {
     /// The stream ended: properly, or without its last event.
-    fn end(mut self) -> Option<(Bytes, Option<Self>)> {
+    fn end(mut self) -> Option<(Result<Bytes, ApiError>, Option<Self>)> {
         let rest = self.cutter.rest();
         if self.done {
             return None;
@@ -143,22 +153,30 @@ impl Passing {
             if let Some(tally) = &mut self.held.tally {
                 tally.events(&rest);
             }
-            return Some((Bytes::from(format!("{}\n\n", text.trim_end())), None));
+            return Some((Ok(Bytes::from(format!("{}\n\n", text.trim_end()))), None));
         }
-        let error = ApiError::new(ErrorCode::EngineFailed, "The answer broke off before it was complete. Ask again.");
-        Some((event(&error), None))
+        Some((Err(ApiError::broke_off()), None))
     }
 }
 
 /// Whether the last of these events ends the answer: the mark of the end, or an error.
-fn is_last(events: &[u8]) -> bool {
+pub(super) fn is_last(events: &[u8]) -> bool {
     let trimmed = events.trim_ascii_end();
     let start = trimmed.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let line = &trimmed[start..];
     line.ends_with(sse::DONE.as_bytes()) || line.starts_with(b"data: {\"error\"")
 }
 
-fn event(error: &ApiError) -> Bytes {
+/// The error that ends these events, if one does.
+pub(super) fn last_error(events: &[u8]) -> Option<ApiError> {
+    let trimmed = events.trim_ascii_end();
+    let start = trimmed.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let data = trimmed[start..].strip_prefix(b"data: ").filter(|data| data.starts_with(b"{\"error\""))?;
+    Some(ApiError::from_answer(StatusCode::BAD_GATEWAY, data))
+}
+
+/// An error as an event.
+pub(super) fn event(error: &ApiError) -> Bytes {
     Bytes::from(format!("data: {}\n\n", error.to_json()))
 }
 

@@ -83,7 +83,7 @@ impl Answers {
             }
             let model = Some(route.model.clone());
             let pinned = ChatRequest { via: Some(route.device.to_string()), model, ..request.clone() };
-            let job = Job { request: pinned, via: Via::Device(route.device), history: Vec::new() };
+            let job = Job { request: pinned, via: Via::Device(route.device), history: Vec::new(), begun: None };
             let record = Record::new(self.conversations.clone(), None);
             let answers_of_it = self.clone();
             let id = self.streams.spawn(None, |stream| answers_of_it.run(job, record, stream)).await;

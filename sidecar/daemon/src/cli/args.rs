@@ -348,8 +348,8 @@ pub(crate) enum EngineAction {
 #[derive(Debug, Args)]
 pub(crate) struct ChatArgs {
     /// What to ask; `-` reads it from standard input.
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) prompt: String,
+    #[arg(value_parser = NonEmptyStringValueParser::new(), required_unless_present = "goes_on")]
+    pub(crate) prompt: Option<String>,
     /// Where it runs.
     #[arg(long, value_name = "auto|local|DEVICE", default_value = "auto", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) via: String,
@@ -370,6 +370,9 @@ pub(crate) struct ChatArgs {
     pub(crate) conversation: Option<String>,
     #[command(flatten)]
     pub(crate) route: RouteArgs,
+    /// Go on with the last answer of the conversation, which ended early.
+    #[arg(long = "continue", requires = "conversation", conflicts_with_all = ["prompt", "system"])]
+    pub(crate) goes_on: bool,
 }
 
 /// What `conversation` does.

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use myownmesh_control::api::ControlApiClient;
+use myownmesh_control::client::ControlClient;
 use myownmesh_control::error::ErrorCode;
 use myownmesh_control::types::{AnswerEvent, AnswerItem, ChatRequest};
 use tokio::io::AsyncReadExt;
@@ -26,11 +27,11 @@ const LAST_WORD_LIMIT: Duration = Duration::from_secs(2);
 /// Asks and prints the answer as it comes.
 pub(super) async fn run(args: ChatArgs, context: &Context) -> Result<(), Failure> {
     if args.route.plan {
-        return plan::show(request(args).await?, context).await;
+        return plan::show(request(args, context).await?, context).await;
     }
     let fan_out = args.route.fan_out;
     let asked = async {
-        let request = request(args).await?;
+        let request = request(args, context).await?;
         match fan_out {
             Some(count) => fan_out::run(request, count, context).await,
             None => answer(request, context).await,
@@ -44,11 +45,21 @@ pub(super) async fn run(args: ChatArgs, context: &Context) -> Result<(), Failure
     })
 }
 
-async fn request(args: ChatArgs) -> Result<ChatRequest, Failure> {
+async fn request(args: ChatArgs, context: &Context) -> Result<ChatRequest, Failure> {
+    let prompt = match args.prompt {
+        None => String::new(),
+        Some(prompt) if prompt == "-" => read_prompt().await?,
+        Some(prompt) => prompt,
+    };
+    let continue_message = match &args.conversation {
+        Some(conversation) if args.goes_on => Some(last_message(&context.connect().await?, conversation).await?),
+        _ => None,
+    };
     Ok(ChatRequest {
         policy: args.route.policy(),
         purpose: args.route.purpose,
-        prompt: if args.prompt == "-" { read_prompt().await? } else { args.prompt },
+        prompt,
+        continue_message,
         via: Some(args.via),
         model: args.model,
         system: args.system,
@@ -90,6 +101,14 @@ async fn answer(request: ChatRequest, context: &Context) -> Result<(), Failure> 
             Err(Failure::Reported(INTERRUPTED))
         }
     }
+}
+
+/// The last message of a conversation; whether it can be gone on with is for the daemon to say.
+async fn last_message(client: &ControlClient, conversation: &str) -> Result<String, Failure> {
+    let open = client.conversation_open(conversation.to_owned()).await?;
+    open.messages.last().map(|message| message.id.clone()).ok_or_else(|| {
+        Failure::new(ErrorCode::InvalidArgument, "This conversation has no answer yet that could be continued.")
+    })
 }
 
 async fn read_prompt() -> Result<String, Failure> {

@@ -27,6 +27,7 @@
 //! * `requests`: the local API as its owner sees it: who asks what, what keys are for, clients that leave
 //! * `fairness`: four members, one of them greedy, at one device
 //! * `lending`: whose turn it is, pauses, limits, and what both sides count
+//! * `survive`: answers that outlive the device or the engine that gives them
 //! * `scopes`: what a member may do here, and how it ends
 //!
 //! The processes are looked up in `/proc`, so this binary is for Linux.
@@ -63,5 +64,6 @@ mod scopes;
 mod secrets;
 mod shelf;
 mod sources;
+mod survive;
 mod switching;
 mod trust;
