@@ -78,7 +78,7 @@ impl Api {
     /// Asks an engine of this device for a program of this device.
     async fn ask_engine(&self, path: OpenAiPath, model: &str, stream: bool, body: Bytes) -> Result<Asked, ApiError> {
         let own = Some(self.lending.own());
-        if !stream {
+        if !stream && self.is_llama(model) {
             return self.ask_here(path, model, body, None, Held { own, ..Held::default() }).await.map(Asked::Whole);
         }
         self.check(model, &body)?;
