@@ -189,6 +189,7 @@ impl Actor {
                     key: spec.key.clone(),
                     client,
                     ended: None,
+                    doubt: None,
                 }));
             }
             _ => reply.send(Err(ComputeError::ModelNotFound { model: model.to_owned() })),

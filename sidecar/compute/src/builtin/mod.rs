@@ -352,6 +352,7 @@ fn target(id: &str, running: &Running, client: &reqwest::Client) -> Target {
         key: Some(running.key.clone()),
         client: client.clone(),
         ended: Some(running.ended.clone()),
+        doubt: Some(running.doubt.clone()),
     }
 }
 
