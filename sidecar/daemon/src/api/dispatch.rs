@@ -1,13 +1,18 @@
 //! Runs a question where a route leads: an engine of this device, or the same route on another device.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
-use myownmesh_compute::OpenAiPath;
+use myownmesh_compute::{ComputeError, EngineResponse, ModelState, OpenAiPath};
 use myownmesh_control::error::ErrorCode;
 use myownmesh_mesh::{DeviceId, Incoming, Mesh, MeshError};
+
+use tokio::time::timeout;
 
 use super::body::Question;
 use super::borrowed::{self, Borrowed};
@@ -20,6 +25,9 @@ use super::tally::{Direction, Tally};
 use super::{Api, ApiError, wants};
 use crate::route::Route;
 use crate::text::random_id;
+
+/// How often it is looked whether the model is still being loaded.
+pub(super) const LOOK: Duration = Duration::from_millis(900);
 
 /// Told before each attempt, so that a person sees where it is tried.
 pub(super) type Attempt<'a> = &'a mut (dyn FnMut(&Route) + Send);
@@ -61,7 +69,7 @@ impl Api {
     ) -> Result<Result<Begun, Response<Body>>, ApiError> {
         let body = question.body_for(&route.model);
         let asked = if route.this_device {
-            self.ask_engine(path, &route.model, body).await?
+            self.ask_engine(path, &route.model, question.stream, body).await?
         } else {
             self.ask_there(route, path, question.stream, body).await?
         };
@@ -75,14 +83,29 @@ impl Api {
     }
 
     /// Asks an engine of this device for a program of this device.
-    async fn ask_engine(&self, path: OpenAiPath, model: &str, body: Bytes) -> Result<Asked, ApiError> {
+    async fn ask_engine(&self, path: OpenAiPath, model: &str, stream: bool, body: Bytes) -> Result<Asked, ApiError> {
         self.check(model, &body)?;
-        let answer = self.compute.forward(path, model, body).await?;
-        let pieces = answer.body.map_err(ApiError::from).boxed();
+        let (compute, name) = (self.compute.clone(), model.to_owned());
+        let mut forwarded = async move { compute.forward(path, &name, body).await }.boxed();
+        let answer = loop {
+            match timeout(LOOK, &mut forwarded).await {
+                Ok(answer) => break answer?,
+                Err(_) if stream && self.is_loading(model) => {
+                    return Ok(Asked::Stream(Source::Loading(loaded(forwarded).boxed())));
+                }
+                Err(_) => {}
+            }
+        };
         if answer.status.is_success() && relay::is_stream(&answer.headers) {
-            return Ok(Asked::Stream(Source::Here(relay::events(pieces, Held::default()).boxed())));
+            return Ok(Asked::Stream(Source::Here(events(answer))));
         }
+        let pieces = answer.body.map_err(ApiError::from).boxed();
         relay::answer(answer.status, &answer.headers, pieces, Held::default()).await.map(Asked::Whole)
+    }
+
+    /// Whether a model of this device is being loaded.
+    pub(super) fn is_loading(&self, model: &str) -> bool {
+        self.compute.snapshot().model(model).is_some_and(|model| model.state == ModelState::Loading)
     }
 
     /// Refuses what the model's engine is known to leave out.
@@ -148,6 +171,25 @@ impl Api {
         }
         relay::answer(parts.status, &parts.headers, pieces, held).await.map(Asked::Whole)
     }
+}
+
+/// The events of an engine's answer.
+fn events(answer: EngineResponse) -> BoxStream<'static, Result<Bytes, ApiError>> {
+    relay::events(answer.body.map_err(ApiError::from).boxed(), Held::default()).boxed()
+}
+
+/// The same, of an engine that has to load the model first.
+async fn loaded(
+    forwarded: impl Future<Output = Result<EngineResponse, ComputeError>>,
+) -> Result<BoxStream<'static, Result<Bytes, ApiError>>, ApiError> {
+    let answer = forwarded.await?;
+    if answer.status.is_success() && relay::is_stream(&answer.headers) {
+        return Ok(events(answer));
+    }
+    let pieces = answer.body.map_err(ApiError::from).boxed();
+    let whole = relay::answer(answer.status, &answer.headers, pieces, Held::default()).await?;
+    let body = axum::body::to_bytes(whole.into_body(), 64 * 1024).await.unwrap_or_default();
+    Err(ApiError::from_answer(answer.status, &body))
 }
 
 /// How a candidate answers.

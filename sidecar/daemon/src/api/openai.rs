@@ -89,8 +89,18 @@ async fn serve(api: &Api, path: OpenAiPath, asker: &Asker, question: Question) -
             break permit;
         }
     };
-    let held = Held { permit: Some(permit), tally: Some(tally) };
-    api.ask_here(path, &model, question.body_for(&model), Some(leave), held).await
+    let body = question.body_for(&model);
+    if question.stream {
+        let held = Held { permit: Some(permit), tally: Some(tally) };
+        return api.ask_here(path, &model, body, Some(leave), held).await;
+    }
+    // Such an answer is whole when it is there, so the place is given back with it.
+    let held = Held { permit: None, tally: Some(tally) };
+    tokio::select! {
+        biased;
+        refusal = permit.ended() => Err(refusal.into()),
+        answer = api.ask_here(path, &model, body, Some(leave), held) => answer,
+    }
 }
 
 /// Serves a member that names its answer, so that it can come back for it.
