@@ -19,6 +19,8 @@ use super::side::Side;
 use super::switched::Bond;
 use super::tally::Tally;
 use super::{ApiError, relay};
+use crate::ledger::{self, RequestName};
+use crate::planner::Meter;
 use crate::sse::{self, Cutter};
 
 /// Silence after which the link is doubted: the other side says something every second.
@@ -58,6 +60,7 @@ pub(super) struct Borrowed {
     /// The answer's id, where the other side keeps it.
     id: Option<String>,
     tally: Tally,
+    meter: Option<Meter>,
     body: BodyDataStream,
     cutter: Cutter,
     numbers: Numbers,
@@ -83,13 +86,21 @@ enum Resuming {
 
 impl Borrowed {
     /// The answer whose body is `body`. `id` names it where the other side can resume it.
-    pub(super) fn new(mesh: &Mesh, device: DeviceId, bond: Bond, id: Option<String>, tally: Tally, body: Body) -> Self {
+    pub(super) fn new(
+        mesh: &Mesh,
+        device: DeviceId,
+        bond: Bond,
+        id: Option<String>,
+        (tally, meter): (Tally, Option<Meter>),
+        body: Body,
+    ) -> Self {
         Self {
             mesh: mesh.clone(),
             device,
             bond,
             id,
             tally,
+            meter,
             body: body.into_data_stream(),
             cutter: Cutter::default(),
             numbers: Numbers::default(),
@@ -180,6 +191,9 @@ impl Borrowed {
             return self.pass(events).map(Some);
         }
         let (plain, side) = self.numbers.strip(&events)?;
+        if let (Some(meter), Some(side)) = (&mut self.meter, &side) {
+            meter.events(&side.to_bytes());
+        }
         if !plain.is_empty() {
             return self.pass(plain).map(Some);
         }
@@ -197,6 +211,9 @@ impl Borrowed {
             return Err(error);
         }
         self.tally.events(&events);
+        if let Some(meter) = &mut self.meter {
+            meter.events(&events);
+        }
         Ok(Piece::Events(events))
     }
 
@@ -333,10 +350,16 @@ impl Plain {
 }
 
 /// A question to another device whose answer is named `id`.
-pub(super) fn ask(path: OpenAiPath, id: Option<&str>, body: &Bytes) -> Result<Request<Body>, ApiError> {
+pub(super) fn ask(
+    path: OpenAiPath,
+    id: Option<&str>,
+    name: &RequestName,
+    body: &Bytes,
+) -> Result<Request<Body>, ApiError> {
     let mut request = Request::post(path.as_str())
         .header(http::header::CONTENT_TYPE, "application/json")
-        .header(http::header::CONTENT_LENGTH, body.len());
+        .header(http::header::CONTENT_LENGTH, body.len())
+        .header(ledger::REQUEST, name.as_str());
     if let Some(id) = id {
         request = request.header(ANSWER, id);
     }

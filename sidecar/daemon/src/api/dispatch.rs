@@ -6,12 +6,11 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::BodyExt;
-use myownmesh_compute::{ComputeError, EngineResponse, ModelState, OpenAiPath};
+use myownmesh_compute::{ComputeError, EngineKind, EngineResponse, ModelState, OpenAiPath};
 use myownmesh_control::error::ErrorCode;
 use myownmesh_mesh::{DeviceId, Incoming, Mesh, MeshError};
-
 use tokio::time::timeout;
 
 use super::body::Question;
@@ -22,9 +21,9 @@ use super::onward::{Begun, Find, Onward, Source};
 use super::relay::{self, Held};
 use super::switched::Bond;
 use super::tally::{Direction, Tally};
-use super::{Api, ApiError, wants};
+use super::{Api, ApiError, requests, wants, whole};
+use crate::ledger::RequestName;
 use crate::route::Route;
-use crate::text::random_id;
 
 /// How often it is looked whether the model is still being loaded.
 pub(super) const LOOK: Duration = Duration::from_millis(900);
@@ -47,6 +46,7 @@ impl Api {
             ApiError::new(ErrorCode::NoModel, "There is no model to ask. Add an engine or connect a device.");
         for route in routes {
             attempt(route);
+            requests::tried(route);
             match self.ask_one(route, path, question).await {
                 Err(error) if error.worth_another() => {
                     tracing::info!(device = %route.device.short(), %error, "the next candidate is asked");
@@ -84,23 +84,35 @@ impl Api {
 
     /// Asks an engine of this device for a program of this device.
     async fn ask_engine(&self, path: OpenAiPath, model: &str, stream: bool, body: Bytes) -> Result<Asked, ApiError> {
+        let own = Some(self.lending.own());
+        if !stream {
+            return self.ask_here(path, model, body, None, Held { own, ..Held::default() }).await.map(Asked::Whole);
+        }
         self.check(model, &body)?;
+        let held = Held { own, meter: self.meter_here(path, model, body.len()), ..Held::default() };
         let (compute, name) = (self.compute.clone(), model.to_owned());
         let mut forwarded = async move { compute.forward(path, &name, body).await }.boxed();
         let answer = loop {
             match timeout(LOOK, &mut forwarded).await {
                 Ok(answer) => break answer?,
-                Err(_) if stream && self.is_loading(model) => {
-                    return Ok(Asked::Stream(Source::Loading(loaded(forwarded).boxed())));
+                Err(_) if self.is_loading(model) => {
+                    return Ok(Asked::Stream(Source::Loading(loaded(forwarded, held).boxed())));
                 }
                 Err(_) => {}
             }
         };
         if answer.status.is_success() && relay::is_stream(&answer.headers) {
-            return Ok(Asked::Stream(Source::Here(events(answer))));
+            return Ok(Asked::Stream(Source::Here(events(answer, held))));
         }
         let pieces = answer.body.map_err(ApiError::from).boxed();
-        relay::answer(answer.status, &answer.headers, pieces, Held::default()).await.map(Asked::Whole)
+        relay::answer(answer.status, &answer.headers, pieces, held).await.map(Asked::Whole)
+    }
+
+    /// Whether a model runs in a llama-server.
+    fn is_llama(&self, model: &str) -> bool {
+        let snapshot = self.compute.snapshot();
+        let engine = snapshot.model(model).and_then(|model| snapshot.engine(&model.engine));
+        engine.is_some_and(|engine| engine.kind == EngineKind::LlamaServer)
     }
 
     /// Whether a model of this device is being loaded.
@@ -122,11 +134,17 @@ impl Api {
         model: &str,
         body: Bytes,
         leave: Option<Leave>,
-        held: Held,
+        mut held: Held,
     ) -> Result<Response<Body>, ApiError> {
+        if let Some(tally) = &mut held.tally {
+            tally.starts();
+        }
         self.check(model, &body)?;
-        let asked = self.compute.forward(path, model, body);
-        let answer = match &leave {
+        let held = Held { meter: self.meter_here(path, model, body.len()), ..held };
+        let stream = if self.is_llama(model) { whole::as_stream(path, &body) } else { None };
+        let put_together = stream.is_some();
+        let asked = self.compute.forward(path, model, stream.unwrap_or(body));
+        let mut answer = match &leave {
             None => asked.await?,
             Some(leave) => tokio::select! {
                 biased;
@@ -139,6 +157,10 @@ impl Api {
             None => pieces,
             Some(leave) => leave.hold(pieces),
         };
+        if put_together && answer.status.is_success() {
+            answer.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            return relay::answer(answer.status, &answer.headers, whole::together(pieces), held).await;
+        }
         relay::answer(answer.status, &answer.headers, pieces, held).await
     }
 
@@ -148,21 +170,28 @@ impl Api {
         })?;
         let mut bond = Bond::to(route, mesh);
         let device = (route.device, route.device_name.clone());
-        let mut tally = Tally::begin(self.activity.clone(), bond.network(), Direction::Borrowed, device, &route.model);
-        let id = stream.then(random_id);
+        let request = RequestName::fresh();
+        let mut tally = Tally::begin(self.activity.clone(), bond.network(), Direction::Borrowed, device, &route.model)
+            .in_ledger(&self.ledger, request.clone());
+        let mut meter = self.meter_there(path, route, body.len());
+        // One name for both: what was kept of it, and what was counted.
+        let id = stream.then(|| request.as_str().to_owned());
         let (parts, body) = tokio::select! {
             biased;
-            answer = post(mesh, route.device, path, id.as_deref(), body) => answer?.into_parts(),
+            answer = post(mesh, route.device, path, (id.as_deref(), &request), body) => answer?.into_parts(),
             error = bond.ended() => return Err(error),
         };
         if parts.status.is_success() && relay::is_stream(&parts.headers) {
             tally.head(parts.status);
+            if let Some(meter) = &mut meter {
+                meter.head(parts.status);
+            }
             let id = id.filter(|id| parts.headers.get(ANSWER).is_some_and(|kept| kept.as_bytes() == id.as_bytes()));
-            let borrowed = Borrowed::new(mesh, route.device, bond, id, tally, Body::new(body));
+            let borrowed = Borrowed::new(mesh, route.device, bond, id, (tally, meter), Body::new(body));
             return Ok(Asked::Stream(Source::There(Box::new(borrowed))));
         }
         let pieces = bond.hold(body.into_data_stream().boxed());
-        let held = Held { permit: None, tally: Some(tally) };
+        let held = Held { tally: Some(tally), meter, ..Held::default() };
         if matches!(parts.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::FORBIDDEN) {
             // It may be busy, or does not serve this device: another one can be asked, so its words are read here.
             let answer = relay::answer(parts.status, &parts.headers, pieces, held).await?;
@@ -174,20 +203,24 @@ impl Api {
 }
 
 /// The events of an engine's answer.
-fn events(answer: EngineResponse) -> BoxStream<'static, Result<Bytes, ApiError>> {
-    relay::events(answer.body.map_err(ApiError::from).boxed(), Held::default()).boxed()
+fn events(answer: EngineResponse, mut held: Held) -> BoxStream<'static, Result<Bytes, ApiError>> {
+    if let Some(meter) = &mut held.meter {
+        meter.head(answer.status);
+    }
+    relay::events(answer.body.map_err(ApiError::from).boxed(), held).boxed()
 }
 
 /// The same, of an engine that has to load the model first.
 async fn loaded(
     forwarded: impl Future<Output = Result<EngineResponse, ComputeError>>,
+    held: Held,
 ) -> Result<BoxStream<'static, Result<Bytes, ApiError>>, ApiError> {
     let answer = forwarded.await?;
     if answer.status.is_success() && relay::is_stream(&answer.headers) {
-        return Ok(events(answer));
+        return Ok(events(answer, held));
     }
     let pieces = answer.body.map_err(ApiError::from).boxed();
-    let whole = relay::answer(answer.status, &answer.headers, pieces, Held::default()).await?;
+    let whole = relay::answer(answer.status, &answer.headers, pieces, held).await?;
     let body = axum::body::to_bytes(whole.into_body(), 64 * 1024).await.unwrap_or_default();
     Err(ApiError::from_answer(answer.status, &body))
 }
@@ -207,13 +240,13 @@ async fn post(
     mesh: &Mesh,
     device: DeviceId,
     path: OpenAiPath,
-    id: Option<&str>,
+    (id, name): (Option<&str>, &RequestName),
     body: Bytes,
 ) -> Result<Response<Incoming>, ApiError> {
-    match mesh.request(device, borrowed::ask(path, id, &body)?).await {
+    match mesh.request(device, borrowed::ask(path, id, name, &body)?).await {
         Err(MeshError::Lost(reason)) => {
             tracing::info!(device = %device.short(), reason, "asked once more");
-            Ok(mesh.request(device, borrowed::ask(path, id, &body)?).await?)
+            Ok(mesh.request(device, borrowed::ask(path, id, name, &body)?).await?)
         }
         answer => Ok(answer?),
     }

@@ -15,6 +15,7 @@ use super::lent::{self, Job};
 use super::relay::Held;
 use super::tally::{Direction, Tally};
 use super::{Api, ApiError, Caller, Find, edge};
+use crate::ledger::RequestName;
 use crate::lending::{Guest, Turn};
 use crate::route::{self, Via};
 
@@ -37,11 +38,12 @@ pub(super) async fn complete(
             api.ask(&routes, &find, path, &question, &mut |_| {}).await
         }
         Caller::Member(asker) => {
+            let name = RequestName::of(&headers);
             let resumable = question.stream && matches!(path, OpenAiPath::ChatCompletions | OpenAiPath::Completions);
             let id = headers.get(&lent::ANSWER).filter(|_| resumable).map(|value| value.to_str().unwrap_or_default());
             match id {
-                None => serve(&api, path, &asker, question).await,
-                Some(id) => serve_stream(&api, path, &asker, question, (id, lost(loss))).await,
+                None => serve(&api, path, &asker, question, name).await,
+                Some(id) => serve_stream(&api, path, &asker, (question, name), (id, lost(loss))).await,
             }
         }
     }
@@ -69,7 +71,13 @@ fn lost(loss: Option<Extension<LinkLoss>>) -> LinkLoss {
 }
 
 /// What a member asks: a person here lets it ask, and the rules of lending give it a place.
-fn enter(api: &Api, path: OpenAiPath, asker: &Asker, question: Question) -> Result<Job, ApiError> {
+fn enter(
+    api: &Api,
+    path: OpenAiPath,
+    asker: &Asker,
+    question: Question,
+    request: RequestName,
+) -> Result<Job, ApiError> {
     tracing::debug!(asker = %asker.device_id.short(), model = question.model, "a member asks");
     let leave = api.leave(asker, MemberScope::Chat)?;
     let routes = route::resolve(Via::Local, Some(&question.model), &api.offers())?;
@@ -77,30 +85,28 @@ fn enter(api: &Api, path: OpenAiPath, asker: &Asker, question: Question) -> Resu
     let (device, name) = (asker.device_id, asker.name.to_string());
     let guest = Guest { network: asker.network, device, name: name.clone(), model: model.clone() };
     let waiting = api.lending.enter(&guest)?;
-    let tally = Tally::begin(api.activity.clone(), Some(asker.network), Direction::Lent, (device, name), &model);
+    let tally = Tally::begin(api.activity.clone(), Some(asker.network), Direction::Lent, (device, name), &model)
+        .in_ledger(&api.ledger, request);
     Ok(Job { path, question, model, leave, waiting, tally })
 }
 
 /// Serves a member whose answer cannot be resumed.
-async fn serve(api: &Api, path: OpenAiPath, asker: &Asker, question: Question) -> Result<Response<Body>, ApiError> {
-    let Job { path, question, model, leave, mut waiting, tally } = enter(api, path, asker, question)?;
+async fn serve(
+    api: &Api,
+    path: OpenAiPath,
+    asker: &Asker,
+    question: Question,
+    request: RequestName,
+) -> Result<Response<Body>, ApiError> {
+    let Job { path, question, model, leave, mut waiting, tally } = enter(api, path, asker, question, request)?;
     let permit = loop {
-        if let Turn::Go(permit) = waiting.next().await? {
-            break permit;
+        match waiting.next().await? {
+            Turn::Go(permit) => break permit,
+            Turn::Queued { ahead, wait } => tracing::debug!(ahead, ?wait, "it waits"),
         }
     };
-    let body = question.body_for(&model);
-    if question.stream {
-        let held = Held { permit: Some(permit), tally: Some(tally) };
-        return api.ask_here(path, &model, body, Some(leave), held).await;
-    }
-    // Such an answer is whole when it is there, so the place is given back with it.
-    let held = Held { permit: None, tally: Some(tally) };
-    tokio::select! {
-        biased;
-        refusal = permit.ended() => Err(refusal.into()),
-        answer = api.ask_here(path, &model, body, Some(leave), held) => answer,
-    }
+    let held = Held { tally: Some(tally), ..Held::default() };
+    api.ask_here(path, &model, question.body_for(&model), Some(leave.with(permit)), held).await
 }
 
 /// Serves a member that names its answer, so that it can come back for it.
@@ -108,13 +114,13 @@ async fn serve_stream(
     api: &Api,
     path: OpenAiPath,
     asker: &Asker,
-    question: Question,
+    (question, request): (Question, RequestName),
     (id, loss): (&str, LinkLoss),
 ) -> Result<Response<Body>, ApiError> {
     if let Some(running) = api.lent.again(asker, id, loss.clone()).await? {
         return Ok(running);
     }
-    let job = enter(api, path, asker, question)?;
+    let job = enter(api, path, asker, question, request)?;
     let worker = api.clone();
     api.lent.begin(asker, id, loss, |steps| job.run(worker, steps)).await
 }

@@ -10,7 +10,8 @@ use myownmesh_control::error::ErrorCode;
 
 use super::ApiError;
 use super::tally::Tally;
-use crate::lending::Permit;
+use crate::lending::{Own, Permit};
+use crate::planner::Meter;
 use crate::sse::{self, Cutter};
 
 /// Largest answer that is no stream, in bytes: embeddings of many texts take a few.
@@ -22,11 +23,16 @@ pub(super) type Pieces = BoxStream<'static, Result<Bytes, ApiError>>;
 /// What is held until the last byte of an answer.
 #[derive(Default)]
 pub(super) struct Held {
+    /// What counts it; dropped before the permit, so that the next request finds it counted.
+    pub(super) tally: Option<Tally>,
     /// Leave to serve it.
     #[expect(dead_code, reason = "held to be dropped")]
     pub(super) permit: Option<Permit>,
-    /// What counts it.
-    pub(super) tally: Option<Tally>,
+    /// The mark of a request of this device's own.
+    #[expect(dead_code, reason = "held to be dropped")]
+    pub(super) own: Option<Own>,
+    /// What times it.
+    pub(super) meter: Option<Meter>,
 }
 
 /// Whether an answer is a stream of events.
@@ -44,6 +50,9 @@ pub(super) async fn answer(
     if let Some(tally) = &mut held.tally {
         tally.head(status);
     }
+    if let Some(meter) = &mut held.meter {
+        meter.head(status);
+    }
     let content_type = headers.get(header::CONTENT_TYPE).cloned();
     let is_stream = is_stream(headers);
     let body = if is_stream {
@@ -52,6 +61,9 @@ pub(super) async fn answer(
         let whole = collect(pieces).await?;
         if let Some(tally) = &mut held.tally {
             tally.whole(&whole);
+        }
+        if let Some(meter) = &mut held.meter {
+            meter.whole(&whole);
         }
         Body::from(whole)
     };
@@ -84,10 +96,11 @@ async fn collect(mut pieces: Pieces) -> Result<Bytes, ApiError> {
 }
 
 struct Passing {
+    // First, so that it is counted before its place is given up.
+    held: Held,
     pieces: Pieces,
     cutter: Cutter,
     done: bool,
-    held: Held,
 }
 
 /// Whole events, then their proper end or an error event.
@@ -112,6 +125,9 @@ pub(super) fn events(pieces: Pieces, held: Held) -> impl Stream<Item = Result<By
                     passing.done |= is_last(&events);
                     if let Some(tally) = &mut passing.held.tally {
                         tally.events(&events);
+                    }
+                    if let Some(meter) = &mut passing.held.meter {
+                        meter.events(&events);
                     }
                     return Some((Ok(events), Some(passing)));
                 }

@@ -2,8 +2,9 @@
 //! becomes the numbered events of an answer.
 //!
 //! `request` checks and builds the OpenAI request, `progress` turns the stream that answers it into events, `record`
-//! keeps both in a conversation.
+//! keeps both in a conversation. `plan` tells where a question would run, and asks several devices at once.
 
+mod plan;
 mod progress;
 mod record;
 mod request;
@@ -73,6 +74,7 @@ impl Answers {
     /// answer's last event.
     pub(crate) async fn start(&self, scope: Scope, request: ChatRequest) -> Result<String, ControlError> {
         request::check(&request)?;
+        plan::can_be_answered(&request)?;
         let via = self.via(request.via.as_deref())?;
         let topic = request.conversation.clone();
         let draft = match topic.clone() {
@@ -146,8 +148,8 @@ impl Answers {
     }
 
     async fn ask(&self, job: &Job, progress: &mut Progress) -> Result<(), ApiError> {
-        let (via, model) = (job.via, job.request.model.clone());
-        let find: Find = Arc::new(move |offers| route::resolve(via, model.as_deref(), offers));
+        let asked = plan::asked(job.via, &job.request, &job.history);
+        let find: Find = Arc::new(move |offers| route::resolve_ask(&asked, offers));
         let routes = self.api.routes(|offers| find(offers)).await?;
         let question = request::question(&job.request, &job.history, job.begun.as_ref(), &routes[0].model)?;
         let path = OpenAiPath::ChatCompletions;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::record::Record;
 use crate::api::{ApiError, Side};
 use crate::conversations::ANSWERING;
+use crate::planner::Prediction;
 use crate::ring::Ring;
 use crate::route::Route;
 use crate::sse;
@@ -124,8 +125,8 @@ impl Progress {
             model: route.model.clone(),
             demo: route.demo,
             this_device: route.this_device,
-            predicted_first_token_ms: None,
-            predicted_total_ms: None,
+            predicted_first_token_ms: route.predicted.map(|predicted| predicted.first_ms),
+            predicted_total_ms: route.predicted.map(|predicted| predicted.total_ms),
         });
         self.route = Some(route.clone());
         self.unsaved = true;
@@ -317,8 +318,8 @@ impl Progress {
                 first_token_ms: self.first_token_ms(),
                 tokens_per_s: self.tokens_per_s(),
                 total_ms: self.total_ms(),
-                predicted_first_token_ms: None,
-                predicted_total_ms: None,
+                predicted_first_token_ms: self.predicted().map(|predicted| predicted.first_ms),
+                predicted_total_ms: self.predicted().map(|predicted| predicted.total_ms),
                 finish_reason: reason,
                 text: self.text,
                 model,
@@ -341,12 +342,17 @@ impl Progress {
             finish_reason: finish_reason.to_owned(),
             error,
             total_ms: complete.then(|| self.total_ms()),
-            predicted_first_token_ms: None,
-            predicted_total_ms: None,
+            predicted_first_token_ms: self.predicted().map(|predicted| predicted.first_ms),
+            predicted_total_ms: self.predicted().map(|predicted| predicted.total_ms),
             seams: self.seams.clone(),
         };
         let thinking = Some(self.thinking.as_str()).filter(|text| !text.is_empty());
         self.record.write(&self.text, thinking, details, complete).await;
+    }
+
+    /// What the answer was expected to take.
+    fn predicted(&self) -> Option<Prediction> {
+        self.route.as_ref().and_then(|route| route.predicted)
     }
 
     fn where_from(&self) -> (String, String) {
@@ -415,6 +421,9 @@ mod tests {
             this_device: false,
             model: "m".to_owned(),
             demo: false,
+            rtt_ms: 1.0,
+            loaded: true,
+            predicted: Some(Prediction { first_ms: 25.0, total_ms: 600.0, ..Prediction::default() }),
         }
     }
 
@@ -438,13 +447,24 @@ mod tests {
         assert!(matches!(&events[0], AnswerEvent::Route { this_device: false, .. }));
         assert_eq!(events[1], AnswerEvent::Thinking { text: "Hm".to_owned() });
         assert_eq!(events[2..4], [delta("Hello"), delta("!")]);
-        let AnswerEvent::Done { text, tokens, first_token_ms, tokens_per_s, finish_reason, model, .. } = &events[4]
+        let AnswerEvent::Done {
+            text,
+            tokens,
+            first_token_ms,
+            tokens_per_s,
+            finish_reason,
+            model,
+            predicted_first_token_ms,
+            predicted_total_ms,
+            ..
+        } = &events[4]
         else {
             panic!("no end: {events:?}")
         };
         assert_eq!((text.as_str(), *tokens, finish_reason.as_str(), model.as_str()), ("Hello!", 11, "length", "m"));
         assert!(first_token_ms.is_some_and(|ms| (ms - 20.0).abs() < 2.0), "{first_token_ms:?}");
         assert!(tokens_per_s.is_some_and(|rate| (rate - 20.0).abs() < 1.0), "{tokens_per_s:?}");
+        assert_eq!((*predicted_first_token_ms, *predicted_total_ms), (Some(25.0), Some(600.0)));
     }
 
     #[tokio::test]

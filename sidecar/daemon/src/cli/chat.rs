@@ -13,8 +13,10 @@ use tokio::io::AsyncReadExt;
 use super::Context;
 use super::args::ChatArgs;
 use super::output::{Failure, INTERRUPTED, Output, Style, paint, printable};
+use super::plan::expected;
 use super::signals::interrupted;
 use super::stream::{follow, last_line};
+use super::{fan_out, plan};
 
 /// Longest prompt read from standard input, in bytes: the limit of a request body.
 const PROMPT_LIMIT: u64 = 32 * 1024 * 1024;
@@ -24,7 +26,18 @@ const LAST_WORD_LIMIT: Duration = Duration::from_secs(2);
 
 /// Asks and prints the answer as it comes.
 pub(super) async fn run(args: ChatArgs, context: &Context) -> Result<(), Failure> {
-    answer(args, context).await.map_err(|failure| match failure {
+    if args.route.plan {
+        return plan::show(request(args, context).await?, context).await;
+    }
+    let fan_out = args.route.fan_out;
+    let asked = async {
+        let request = request(args, context).await?;
+        match fan_out {
+            Some(count) => fan_out::run(request, count, context).await,
+            None => answer(request, context).await,
+        }
+    };
+    asked.await.map_err(|failure| match failure {
         Failure::Refused(error) if context.out.is_json() && error.code != ErrorCode::NoDaemon => {
             last_line(context.out, &error)
         }
@@ -32,18 +45,19 @@ pub(super) async fn run(args: ChatArgs, context: &Context) -> Result<(), Failure
     })
 }
 
-async fn answer(args: ChatArgs, context: &Context) -> Result<(), Failure> {
-    let client = context.connect().await?;
+async fn request(args: ChatArgs, context: &Context) -> Result<ChatRequest, Failure> {
     let prompt = match args.prompt {
         None => String::new(),
         Some(prompt) if prompt == "-" => read_prompt().await?,
         Some(prompt) => prompt,
     };
     let continue_message = match &args.conversation {
-        Some(conversation) if args.goes_on => Some(last_message(&client, conversation).await?),
+        Some(conversation) if args.goes_on => Some(last_message(&context.connect().await?, conversation).await?),
         _ => None,
     };
-    let request = ChatRequest {
+    Ok(ChatRequest {
+        policy: args.route.policy(),
+        purpose: args.route.purpose,
         prompt,
         continue_message,
         via: Some(args.via),
@@ -53,7 +67,11 @@ async fn answer(args: ChatArgs, context: &Context) -> Result<(), Failure> {
         temperature: args.temperature,
         conversation: args.conversation,
         ..ChatRequest::default()
-    };
+    })
+}
+
+async fn answer(request: ChatRequest, context: &Context) -> Result<(), Failure> {
+    let client = context.connect().await?;
     let id = client.chat_start(request).await?;
     let mut printer = Printer::new(context.out);
     let items = follow(
@@ -150,9 +168,21 @@ impl Printer {
                 }
                 self.write(&printable(&text), &text)?;
             }
-            AnswerEvent::Done { model, tokens, first_token_ms, tokens_per_s, finish_reason, .. } => {
+            AnswerEvent::Done {
+                model,
+                tokens,
+                first_token_ms,
+                tokens_per_s,
+                finish_reason,
+                total_ms,
+                predicted_first_token_ms,
+                predicted_total_ms,
+                ..
+            } => {
                 self.end_line()?;
-                self.out.aside(&self.summary(&model, tokens, first_token_ms, tokens_per_s, &finish_reason));
+                let summary = self.summary(&model, tokens, first_token_ms, tokens_per_s, &finish_reason);
+                let predicted = (predicted_first_token_ms, predicted_total_ms);
+                self.out.aside(&format!("{summary}{}", expected(predicted, total_ms)));
                 return Ok(ControlFlow::Break(Ok(())));
             }
             AnswerEvent::Error { code, message } => {

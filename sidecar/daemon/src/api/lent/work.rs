@@ -78,7 +78,7 @@ async fn ask(
     tally: Tally,
     steps: &Steps,
 ) -> Result<(), ApiError> {
-    let held = Held { permit: None, tally: Some(tally) };
+    let held = Held { tally: Some(tally), ..Held::default() };
     let asked = api.ask_here(path, model, question.body_for(model), None, held);
     tokio::pin!(asked);
     let mut looks = interval_at(Instant::now() + LOOK, LOOK);
