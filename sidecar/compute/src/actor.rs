@@ -231,6 +231,7 @@ impl Actor {
                     key: spec.key.clone(),
                     client,
                     ended: None,
+                    doubt: None,
                     in_use: None,
                 }));
             }

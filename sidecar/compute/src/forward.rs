@@ -4,21 +4,24 @@
 //! is how engines learn that nobody waits any more.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{BoxStream, unfold};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use crate::builtin::{ExitWatch, InUse};
 use crate::client::{broke_off, check, send_error, with_key};
 use crate::{ComputeError, EngineId, EngineUrl, Secret};
 
+/// How long a child of ours may say nothing before it is looked after.
+const QUIET: Duration = Duration::from_secs(2);
 /// How long the end of a child may take to be known after its connection broke.
 const EXIT_KNOWN: Duration = Duration::from_millis(1500);
 /// Headers of an engine's answer that are handed on. An allow list: llama-server, for one, sends headers that open
@@ -88,6 +91,8 @@ pub(crate) struct Target {
     pub(crate) client: reqwest::Client,
     /// For a child of ours: tells how it ended.
     pub(crate) ended: Option<ExitWatch>,
+    /// For a child of ours: has it looked after.
+    pub(crate) doubt: Option<Arc<Notify>>,
     /// For a child of ours: keeps it, as long as it answers.
     #[expect(dead_code, reason = "held to be dropped")]
     pub(crate) in_use: Option<InUse>,
@@ -115,7 +120,8 @@ impl Target {
     /// Sends the request and waits for the head of the answer.
     pub(crate) async fn send(self, path: OpenAiPath, body: Bytes) -> Result<Sent, ComputeError> {
         let request = self.client.post(self.url.join(path.as_str())).header(CONTENT_TYPE, "application/json");
-        let response = match with_key(request, self.key.as_ref()).body(body).send().await {
+        let sent = pin!(with_key(request, self.key.as_ref()).body(body).send());
+        let response = match self.awaited(sent).await {
             Ok(response) => response,
             Err(error) if self.ended.is_some() => {
                 let gone = error.is_connect();
@@ -136,17 +142,26 @@ impl Target {
     }
 
     fn stream(self, response: reqwest::Response) -> EngineBody {
-        let target = Arc::new(self);
-        let pieces = response.bytes_stream().then(move |piece| {
-            let target = target.clone();
-            async move {
-                match piece {
-                    Ok(bytes) => Ok(bytes),
-                    Err(error) => Err(target.explain(&error).await),
-                }
-            }
+        let state = (self, response.bytes_stream().boxed());
+        let pieces = unfold(state, |(target, mut pieces)| async move {
+            let piece = match target.awaited(pieces.next()).await? {
+                Ok(bytes) => Ok(bytes),
+                Err(error) => Err(target.explain(&error).await),
+            };
+            Some((piece, (target, pieces)))
         });
         pieces.boxed()
+    }
+
+    /// Waits for something of the engine. When a child of ours says nothing for a while it is looked after: one that
+    /// stands still is ended, and its connections break.
+    async fn awaited<F: Future + Unpin>(&self, mut something: F) -> F::Output {
+        loop {
+            match timeout(QUIET, &mut something).await {
+                Ok(output) => return output,
+                Err(_) => self.doubt.iter().for_each(|doubt| doubt.notify_one()),
+            }
+        }
     }
 
     /// Why the connection broke: for a child of ours how it ended, else what the connection says.

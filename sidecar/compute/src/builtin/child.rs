@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStderr, Command};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,8 @@ use super::tail::LogTail;
 use crate::platform::{Spawner, ask_to_end, describe_exit};
 use crate::{EngineUrl, Secret};
 
+/// A child that does not answer for so long stands still.
+const ALIVE: Duration = Duration::from_millis(2500);
 /// How often /health is asked while a model loads.
 const HEALTH_EVERY: Duration = Duration::from_millis(20);
 /// How long stderr is read after the process ended.
@@ -54,6 +56,8 @@ pub(crate) struct Running {
     pub(crate) url: EngineUrl,
     pub(crate) key: Secret,
     pub(crate) ended: ExitWatch,
+    /// Has it looked after: whoever waits for it has heard nothing for a while.
+    pub(crate) doubt: Arc<Notify>,
 }
 
 /// Becomes `Some` when the child has ended.
@@ -100,7 +104,8 @@ pub(crate) async fn run(
         Ok(mut child) => {
             tracing::info!(model = plan.model, pid = child.id(), "llama-server started");
             let stderr = child.stderr.take();
-            let task = Task { plan: &plan, client, key, watch, events: &events, tail: LogTail::default(), port: None };
+            let (tail, doubt) = (LogTail::default(), Arc::default());
+            let task = Task { plan: &plan, client, key, watch, events: &events, tail, port: None, doubt };
             task.attend(child, stderr, stop).await
         }
         Err(error) => ExitReport {
@@ -156,14 +161,18 @@ struct Task<'a> {
     events: &'a mpsc::Sender<ChildEvent>,
     tail: LogTail,
     port: Option<u16>,
+    doubt: Arc<Notify>,
 }
 
 type Health = Pin<Box<dyn Future<Output = EngineUrl> + Send>>;
+/// Whether it answered in time.
+type Alive = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 /// Why a running child is being ended.
 enum Ends {
     Asked,
     NeverReady,
+    StandsStill,
 }
 
 impl Task<'_> {
@@ -176,6 +185,8 @@ impl Task<'_> {
         let deadline = Instant::now() + self.plan.load;
         let (mut ready, mut ends, mut kill_at, mut ask_again) = (false, None, deadline, None);
         let mut health: Option<Health> = None;
+        let mut alive: Option<Alive> = None;
+        let doubt = self.doubt.clone();
         let mut buffer = [0; 4096];
         let status = loop {
             tokio::select! {
@@ -203,6 +214,14 @@ impl Task<'_> {
                     health = None;
                     ready = true;
                     self.tell_ready(url).await;
+                }
+                () = doubt.notified(), if ready && ends.is_none() && alive.is_none() => alive = self.port.map(|port| self.alive(port)),
+                is_alive = wait_for(alive.as_mut()), if alive.is_some() => {
+                    alive = None;
+                    if !is_alive && ends.is_none() {
+                        // It takes no request to end, so it is not asked to; see `kill_at` above.
+                        (ends, kill_at) = (Some(Ends::StandsStill), Instant::now());
+                    }
                 }
                 read = read_some(stderr.as_mut(), &mut buffer), if stderr.is_some() => match read {
                     Some(bytes) => {
@@ -245,8 +264,14 @@ impl Task<'_> {
         })
     }
 
+    /// Whether it answers anything. It does so beside its work, however much that is.
+    fn alive(&self, port: u16) -> Alive {
+        let asked = self.client.get(format!("http://127.0.0.1:{port}/health")).timeout(ALIVE).send();
+        Box::pin(async move { asked.await.is_ok() })
+    }
+
     async fn tell_ready(&self, url: EngineUrl) {
-        let running = Running { url, key: self.key.clone(), ended: self.watch.clone() };
+        let running = Running { url, key: self.key.clone(), ended: self.watch.clone(), doubt: self.doubt.clone() };
         let what = ChildNews::Ready(running);
         let event = ChildEvent { model: self.plan.model.clone(), generation: self.plan.generation, what };
         // The actor is gone only when everything ends, and then `stop` comes next.
@@ -274,12 +299,14 @@ impl Task<'_> {
             (Some(Ends::NeverReady), _) => {
                 (format!("was not ready after {} s and was ended", self.plan.load.as_secs_f32()), false)
             }
+            (Some(Ends::StandsStill), _) => ("stood still and was ended".to_owned(), true),
             (None, Ok(status)) => describe_exit(status),
             (None, Err(error)) => (format!("was lost ({error})"), true),
         };
         let ending = match ends {
             Some(Ends::Asked) => None,
             Some(Ends::NeverReady) => Some(Ending::Refused),
+            Some(Ends::StandsStill) => Some(Ending::Crashed),
             None if ready || by_signal => Some(Ending::Crashed),
             None => Some(Ending::Refused),
         };
@@ -294,9 +321,9 @@ fn listening_port(line: &str) -> Option<u16> {
     digits.parse().ok().filter(|port| *port != 0)
 }
 
-async fn wait_for(health: Option<&mut Health>) -> EngineUrl {
-    match health {
-        Some(health) => health.await,
+async fn wait_for<T>(asked: Option<&mut Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
+    match asked {
+        Some(asked) => asked.await,
         None => std::future::pending().await,
     }
 }

@@ -106,6 +106,7 @@ impl Model {
             key: Some(running.key.clone()),
             client: client.clone(),
             ended: Some(running.ended.clone()),
+            doubt: Some(running.doubt.clone()),
             in_use: Some(in_use),
         })
     }

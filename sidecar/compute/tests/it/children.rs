@@ -207,3 +207,69 @@ async fn a_parent_killed_by_force_leaves_no_child() {
     parent.wait().expect("ended");
     eventually("no child", || children_in(&run_dir).is_empty()).await;
 }
+
+/// A process that is stopped keeps its connections open and would be waited for without end.
+#[tokio::test]
+async fn a_child_that_stands_still_is_ended_and_started_again() {
+    let home = Home::with(&["endless.gguf"]).await;
+    let mut answer = open_stream(&home.compute, "endless").await.expect("a stream");
+    soon(answer.body.next()).await.expect("a piece").expect("a good one");
+    let first = only_child_in(&home.run_dir());
+    let pid = rustix::process::Pid::from_raw(first).expect("a process id");
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("a process of ours");
+    let stopped = Instant::now();
+    let error = loop {
+        match soon(answer.body.next()).await.expect("an error before the end") {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    eprintln!("ended after {:?}", stopped.elapsed());
+    assert!(error.to_string().contains("stood still"), "{error}");
+    let mut answer = open_stream(&home.compute, "endless").await.expect("a stream again");
+    soon(answer.body.next()).await.expect("a piece").expect("a good one");
+    assert_ne!(only_child_in(&home.run_dir()), first);
+    home.compute.shutdown().await;
+}
+
+/// Processes of ours that have ended and were not collected.
+fn zombies() -> usize {
+    let ours = std::process::id().to_string();
+    let entries = fs::read_dir("/proc").expect("a /proc").flatten();
+    let stats = entries.filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
+    let fields = stats.filter_map(|stat| stat.rsplit_once(") ").map(|(_, fields)| fields.to_owned()));
+    fields.filter(|fields| fields.starts_with(&format!("Z {ours} "))).count()
+}
+
+fn held() -> (usize, usize) {
+    let count = |folder: &str| fs::read_dir(folder).expect("a /proc").count();
+    (count("/proc/self/fd"), count("/proc/self/task"))
+}
+
+#[tokio::test]
+async fn two_hundred_crashes_leave_nothing_behind() {
+    const EACH: usize = 67;
+    let models = ["chain", "endless", "embed"];
+    let home = Home::with(&["chain.gguf", "endless.gguf", "embed.gguf"]).await;
+    for model in models {
+        soon(home.compute.load(model)).await.expect("loaded");
+    }
+    let before = held();
+    for crash in 0..EACH {
+        let children = children_in(&home.run_dir());
+        assert_eq!(children.len(), models.len(), "after {crash} crashes of each");
+        children.iter().for_each(|child| kill(*child));
+        eventually("their end", || !children_in(&home.run_dir()).iter().any(|child| children.contains(child))).await;
+        // As a person who tries again would: what crashes too often is left alone otherwise.
+        home.compute.refresh().await;
+        let loaded = join_all(models.map(|model| soon(home.compute.load(model)))).await;
+        loaded.into_iter().for_each(|loaded| loaded.expect("loaded again"));
+        eventually("all of them", || children_in(&home.run_dir()).len() == models.len()).await;
+    }
+    assert_eq!(zombies(), 0);
+    let after = held();
+    assert!(after.0 <= before.0 + 8 && after.1 <= before.1 + 4, "files and threads: {before:?}, then {after:?}");
+    assert_eq!(soon(ask(&home.compute, "chain")).await.expect("an answer"), SENTENCE);
+    home.compute.clone().shutdown().await;
+    assert!(children_in(&home.run_dir()).is_empty());
+}

@@ -1,13 +1,17 @@
 //! Runs a question where a route leads: an engine of this device, or the same route on another device.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::BodyExt;
-use myownmesh_compute::{EngineKind, OpenAiPath};
+use myownmesh_compute::{ComputeError, EngineKind, EngineResponse, ModelState, OpenAiPath};
 use myownmesh_control::error::ErrorCode;
 use myownmesh_mesh::{DeviceId, Incoming, Mesh, MeshError};
+use tokio::time::timeout;
 
 use super::body::Question;
 use super::borrowed::{self, Borrowed};
@@ -20,6 +24,9 @@ use super::tally::{Direction, Tally};
 use super::{Api, ApiError, requests, wants, whole};
 use crate::ledger::RequestName;
 use crate::route::Route;
+
+/// How often it is looked whether the model is still being loaded.
+pub(super) const LOOK: Duration = Duration::from_millis(900);
 
 /// Told before each attempt, so that a person sees where it is tried.
 pub(super) type Attempt<'a> = &'a mut (dyn FnMut(&Route) + Send);
@@ -82,17 +89,22 @@ impl Api {
             return self.ask_here(path, model, body, None, Held { own, ..Held::default() }).await.map(Asked::Whole);
         }
         self.check(model, &body)?;
-        let mut meter = self.meter_here(path, model, body.len());
-        let answer = self.compute.forward(path, model, body).await?;
-        let pieces = answer.body.map_err(ApiError::from).boxed();
-        if answer.status.is_success() && relay::is_stream(&answer.headers) {
-            if let Some(meter) = &mut meter {
-                meter.head(answer.status);
+        let held = Held { own, meter: self.meter_here(path, model, body.len()), ..Held::default() };
+        let (compute, name) = (self.compute.clone(), model.to_owned());
+        let mut forwarded = async move { compute.forward(path, &name, body).await }.boxed();
+        let answer = loop {
+            match timeout(LOOK, &mut forwarded).await {
+                Ok(answer) => break answer?,
+                Err(_) if self.is_loading(model) => {
+                    return Ok(Asked::Stream(Source::Loading(loaded(forwarded, held).boxed())));
+                }
+                Err(_) => {}
             }
-            let held = Held { own, meter, ..Held::default() };
-            return Ok(Asked::Stream(Source::Here(relay::events(pieces, held).boxed())));
+        };
+        if answer.status.is_success() && relay::is_stream(&answer.headers) {
+            return Ok(Asked::Stream(Source::Here(events(answer, held))));
         }
-        let held = Held { own, meter, ..Held::default() };
+        let pieces = answer.body.map_err(ApiError::from).boxed();
         relay::answer(answer.status, &answer.headers, pieces, held).await.map(Asked::Whole)
     }
 
@@ -101,6 +113,11 @@ impl Api {
         let snapshot = self.compute.snapshot();
         let engine = snapshot.model(model).and_then(|model| snapshot.engine(&model.engine));
         engine.is_some_and(|engine| engine.kind == EngineKind::LlamaServer)
+    }
+
+    /// Whether a model of this device is being loaded.
+    pub(super) fn is_loading(&self, model: &str) -> bool {
+        self.compute.snapshot().model(model).is_some_and(|model| model.state == ModelState::Loading)
     }
 
     /// Refuses what the model's engine is known to leave out.
@@ -183,6 +200,29 @@ impl Api {
         }
         relay::answer(parts.status, &parts.headers, pieces, held).await.map(Asked::Whole)
     }
+}
+
+/// The events of an engine's answer.
+fn events(answer: EngineResponse, mut held: Held) -> BoxStream<'static, Result<Bytes, ApiError>> {
+    if let Some(meter) = &mut held.meter {
+        meter.head(answer.status);
+    }
+    relay::events(answer.body.map_err(ApiError::from).boxed(), held).boxed()
+}
+
+/// The same, of an engine that has to load the model first.
+async fn loaded(
+    forwarded: impl Future<Output = Result<EngineResponse, ComputeError>>,
+    held: Held,
+) -> Result<BoxStream<'static, Result<Bytes, ApiError>>, ApiError> {
+    let answer = forwarded.await?;
+    if answer.status.is_success() && relay::is_stream(&answer.headers) {
+        return Ok(events(answer, held));
+    }
+    let pieces = answer.body.map_err(ApiError::from).boxed();
+    let whole = relay::answer(answer.status, &answer.headers, pieces, held).await?;
+    let body = axum::body::to_bytes(whole.into_body(), 64 * 1024).await.unwrap_or_default();
+    Err(ApiError::from_answer(answer.status, &body))
 }
 
 /// How a candidate answers.

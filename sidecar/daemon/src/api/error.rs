@@ -162,12 +162,13 @@ impl ApiError {
 
     /// Whether an answer that broke for it may go on elsewhere.
     pub(crate) fn may_go_on(&self) -> bool {
-        self.is_crash() || matches!(self.code, ErrorCode::Busy | ErrorCode::Unreachable | ErrorCode::TimedOut)
+        use ErrorCode::{Busy, ModelFailed, TimedOut, Unreachable};
+        self.is_crash() || matches!(self.code, Busy | ModelFailed | TimedOut | Unreachable)
     }
 
     /// Whether it is an engine that failed, not the device.
     pub(crate) fn is_crash(&self) -> bool {
-        matches!(self.code, ErrorCode::EngineFailed | ErrorCode::EngineUnreachable | ErrorCode::ModelFailed)
+        matches!(self.code, ErrorCode::EngineFailed | ErrorCode::EngineUnreachable)
     }
 
     /// The same with more to do at its end.

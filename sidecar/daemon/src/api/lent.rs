@@ -348,20 +348,24 @@ impl Keeper {
                     (self.reader, self.left) = (None, None);
                     self.left_at = Instant::now();
                     // Whoever never heard a word does not know that there is something to come back for.
-                    if left == Left::Declined || self.head.is_some() {
+                    let unheard = self.head.is_some();
+                    if unheard || left == Left::Declined || (left == Left::Complete && self.log.is_crowded()) {
                         return;
                     }
                 },
                 () = until_ready(&self.log, self.reader.as_ref()) => {}
-                step = next(&mut self.steps), if room => match step {
-                    Some(step) => if !self.take(step) { return },
-                    None => {
+                step = next(&mut self.steps), if room => {
+                    let Some(step) = step else {
                         self.steps = None;
                         self.left_at = Instant::now();
                         // What it holds of an engine and of a place among the lent ones goes with it.
                         drop(work.take());
+                        continue;
+                    };
+                    if !self.take(step) {
+                        return;
                     }
-                },
+                }
                 () = sleep_until(self.told_at + HEARTBEAT), if self.reader.is_some() && self.steps.is_some() => {
                     self.tell(&Side::Heartbeat);
                 }

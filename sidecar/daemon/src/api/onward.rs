@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, unfold};
 use http::{HeaderValue, Response, header};
 use myownmesh_compute::{OpenAiPath, Purpose};
@@ -36,15 +37,24 @@ pub(crate) type Find = Arc<dyn Fn(&[Offer]) -> Result<Vec<Route>, RouteError> + 
 pub(super) enum Source {
     /// An engine of this device.
     Here(BoxStream<'static, Result<Bytes, ApiError>>),
+    /// An engine of this device that loads the model first.
+    Loading(BoxFuture<'static, Result<BoxStream<'static, Result<Bytes, ApiError>>, ApiError>>),
     /// Another device.
     There(Box<Borrowed>),
 }
 
 impl Source {
     async fn next(&mut self) -> Option<Result<Piece, ApiError>> {
+        if let Self::Loading(loaded) = self {
+            match loaded.await {
+                Ok(events) => *self = Self::Here(events),
+                Err(error) => return Some(Err(error)),
+            }
+        }
         match self {
             Self::Here(events) => events.next().await.map(|events| events.map(Piece::Events)),
             Self::There(borrowed) => borrowed.next().await,
+            Self::Loading(_) => None,
         }
     }
 
@@ -53,6 +63,7 @@ impl Source {
     pub(super) async fn first(&mut self) -> Result<Option<Piece>, ApiError> {
         match self {
             Self::Here(_) => Ok(None),
+            Self::Loading(_) => Ok(Some(Piece::Side(Side::Loading { percent: None }))),
             Self::There(borrowed) => borrowed.next().await.transpose(),
         }
     }

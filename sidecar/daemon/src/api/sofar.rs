@@ -21,9 +21,19 @@ pub(super) struct SoFar {
     /// Pieces of text and thinking; nearly always one token each.
     pieces: u64,
     thought: bool,
-    finished: bool,
+    state: State,
+}
+
+/// How far it has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum State {
+    /// There is more to come.
+    #[default]
+    Open,
     /// Something came that cannot be gone on with.
-    closed: bool,
+    Closed,
+    /// All was said.
+    Finished,
 }
 
 /// How an answer can be gone on with.
@@ -74,7 +84,7 @@ impl SoFar {
     /// Takes whole events.
     pub(super) fn add(&mut self, events: &[u8]) {
         self.begun = true;
-        if self.closed {
+        if self.state == State::Closed {
             return;
         }
         self.unread.extend_from_slice(events);
@@ -86,14 +96,11 @@ impl SoFar {
     /// How it can be gone on with.
     pub(super) fn going_on(&mut self) -> GoingOn {
         self.read();
-        if self.finished {
-            GoingOn::Finished
-        } else if self.closed {
-            GoingOn::Never
-        } else if self.text.is_empty() {
-            GoingOn::Afresh
-        } else {
-            GoingOn::From { text: self.text.clone(), thought: self.thought, tokens: self.pieces }
+        match self.state {
+            State::Finished => GoingOn::Finished,
+            State::Closed => GoingOn::Never,
+            State::Open if self.text.is_empty() => GoingOn::Afresh,
+            State::Open => GoingOn::From { text: self.text.clone(), thought: self.thought, tokens: self.pieces },
         }
     }
 
@@ -108,13 +115,17 @@ impl SoFar {
                 continue;
             }
             let Ok(chunk) = serde_json::from_str::<Chunk>(&data) else {
-                self.closed = true;
+                self.reach(State::Closed);
                 return;
             };
             for choice in chunk.choices {
                 let Delta { content, reasoning_content, tool_calls, function_call } = choice.delta;
-                self.closed |= choice.index > 0 || tool_calls.is_some() || function_call.is_some();
-                self.finished |= choice.finish_reason.is_some();
+                if choice.index > 0 || tool_calls.is_some() || function_call.is_some() {
+                    self.reach(State::Closed);
+                }
+                if choice.finish_reason.is_some() {
+                    self.reach(State::Finished);
+                }
                 let thinking = reasoning_content.is_some_and(|text| !text.is_empty());
                 self.thought |= thinking;
                 let text = content.unwrap_or_default();
@@ -122,7 +133,13 @@ impl SoFar {
                 self.text.push_str(&text);
             }
         }
-        self.closed |= self.text.len() > MAX_TEXT;
+        if self.text.len() > MAX_TEXT {
+            self.reach(State::Closed);
+        }
+    }
+
+    fn reach(&mut self, state: State) {
+        self.state = self.state.max(state);
     }
 }
 

@@ -141,7 +141,7 @@ async fn another_device_goes_on_when_one_stands_still() {
 const MANY: u32 = 6000;
 
 #[tokio::test]
-async fn another_device_goes_on_when_an_engine_is_killed() {
+async fn another_device_goes_on_when_an_engine_is_killed_or_stands_still() {
     let (desk, attic) = (Place::new("Desk").model("endless"), Place::new("Attic").model("endless"));
     let [desk, attic, lap] = trio(desk.start().await, attic.start().await, "endless").await;
     let hosts = [&desk, &attic];
@@ -150,16 +150,18 @@ async fn another_device_goes_on_when_an_engine_is_killed() {
         let id = first_words(host, question("local", "endless")).await;
         host.control.answer_stop(id).await.expect("it can be stopped");
     }
-    let told = through(&lap, long("auto", "endless", MANY), 1, |device| {
-        let host = hosts.iter().find(|host| host.id() == device).expect("one of them answers");
-        process::engines(host.pid()).iter().for_each(|engine| process::signal(engine.pid, Signal::KILL));
-    })
-    .await;
-    eprintln!("engine killed: the next word came after {:?}; {:?}", told.next_word, told.seams);
-    assert!(told.text == counted(MANY), "words are missing or doubled");
-    assert_eq!(told.seams.len(), 1, "{:?}", told.seams);
-    assert_ne!(told.seams[0].device_id, told.device);
-    assert!(told.next_word.is_some_and(|took| took < NEXT_WORD), "{:?}", told.next_word);
+    for signal in [Signal::KILL, Signal::STOP] {
+        let told = through(&lap, long("auto", "endless", MANY), 1, |device| {
+            let host = hosts.iter().find(|host| host.id() == device).expect("one of them answers");
+            process::engines(host.pid()).iter().for_each(|engine| process::signal(engine.pid, signal));
+        })
+        .await;
+        eprintln!("engine got {signal:?}: the next word came after {:?}; {:?}", told.next_word, told.seams);
+        assert!(told.text == counted(MANY), "words are missing or doubled");
+        assert_eq!(told.seams.len(), 1, "{:?}", told.seams);
+        assert_ne!(told.seams[0].device_id, told.device);
+        assert!(told.next_word.is_some_and(|took| took < NEXT_WORD), "{:?}", told.next_word);
+    }
 }
 
 /// Nobody else has the model: the engine is started again, and the same device goes on.
@@ -213,6 +215,8 @@ async fn a_lender_that_comes_back_goes_on() {
     let answer = first_words(&lap, long("Desk", "count", WORDS)).await;
     desk.kill().await;
     let items = lap.control.answer_events(answer.clone(), 0).await.expect("it can be followed");
+    // An answer that nobody follows and nobody keeps would end here.
+    let all = lap.control.answer_events(answer, 0).await.expect("it can be followed");
     follow(items, |item: AnswerItem| match item.event {
         AnswerEvent::Waiting { state: WaitState::Reconnecting, .. } => ControlFlow::Break(()),
         AnswerEvent::Error { message, .. } => panic!("it ended early: {message}"),
@@ -220,8 +224,7 @@ async fn a_lender_that_comes_back_goes_on() {
     })
     .await;
     let desk = place.start().await;
-    let items = lap.control.answer_events(answer, 0).await.expect("it can be followed");
-    let (text, seams) = follow(items, {
+    let (text, seams) = follow(all, {
         let mut seams = 0;
         move |item: AnswerItem| match item.event {
             AnswerEvent::Done { text, .. } => ControlFlow::Break((text, seams)),

@@ -59,10 +59,15 @@ impl Log {
     /// Whether more fits; `next` is the number that the reader gets next. What it was handed is let go of, the oldest
     /// first, where there is need. Without a reader everything is kept.
     pub(super) fn has_room(&mut self, next: Option<u64>) -> bool {
-        let keep = if self.stock.load(Ordering::Relaxed) > TOTAL { KEEP_LITTLE } else { KEEP };
-        let Some(next) = next else { return self.bytes < keep + AWAY };
+        let (keep, away) = if self.is_crowded() { (KEEP_LITTLE, 0) } else { (KEEP, AWAY) };
+        let Some(next) = next else { return self.bytes < keep + away };
         while self.bytes >= keep && self.first < next && self.pop() {}
         self.bytes < keep
+    }
+
+    /// Whether all logs together hold more than they should.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.stock.load(Ordering::Relaxed) > TOTAL
     }
 
     fn pop(&mut self) -> bool {

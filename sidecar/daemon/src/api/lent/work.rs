@@ -1,25 +1,21 @@
 //! The work behind a streamed answer to a member: it waits for its turn, asks the engine, and tells each step. It ends
 //! as soon as the member's leave or its place among the lent ones does.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use futures_util::StreamExt;
 use http::{Response, header};
-use myownmesh_compute::{ModelState, OpenAiPath};
+use myownmesh_compute::OpenAiPath;
 use tokio::time::{Instant, interval_at};
 
 use super::{Step, Steps};
 use crate::api::body::Question;
+use crate::api::dispatch::LOOK;
 use crate::api::leave::Leave;
 use crate::api::relay::Held;
 use crate::api::side::Side;
 use crate::api::tally::Tally;
 use crate::api::{Api, ApiError};
 use crate::lending::{Permit, Turn, Waiting};
-
-/// How often it is looked whether the model is still being loaded.
-const LOOK: Duration = Duration::from_millis(900);
 
 /// One question of a member.
 pub(in crate::api) struct Job {
@@ -90,17 +86,13 @@ async fn ask(
         tokio::select! {
             biased;
             response = &mut asked => break response?,
-            _ = looks.tick() => if is_loading(api, model) {
+            _ = looks.tick() => if api.is_loading(model) {
                 let _ = steps.send(Step::Waits(Side::Loading { percent: None })).await;
             },
         }
     };
     tell(response, steps).await;
     Ok(())
-}
-
-fn is_loading(api: &Api, model: &str) -> bool {
-    api.compute.snapshot().model(model).is_some_and(|model| model.state == ModelState::Loading)
 }
 
 async fn tell(response: Response<Body>, steps: &Steps) {
