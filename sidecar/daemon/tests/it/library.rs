@@ -179,6 +179,33 @@ async fn what_cannot_be_had_says_why() {
 }
 
 #[tokio::test]
+async fn a_disk_without_room_is_told_before_anything_is_fetched() {
+    let folder = std::env::temp_dir();
+    let disk = rustix::fs::statvfs(&folder).expect("the disk tells");
+    let free = disk.f_bavail * disk.f_frsize;
+    // No file of more than a TiB is fetched at all, whatever the disk.
+    let (size, expected) = match free + 1 {
+        size if size > 1 << 40 => (size, "too_large"),
+        size => (size, "disk_full"),
+    };
+    let hub = Hub::boasting(ON_HUB, stand_in(0), size).await;
+    let desk = device(&hub);
+    let _host = desk.start().await;
+    let (code, message) = refused(&desk, ["model", "get", VARIANT]).await;
+    assert_eq!(code, expected, "{message}");
+    assert_eq!(hub.asked(), Vec::<usize>::new(), "nothing was fetched");
+    let left: u64 =
+        std::fs::read_dir(desk.file("models")).into_iter().flatten().flatten().map(|file| blocks(&file.path())).sum();
+    assert!(left < 1 << 20, "nothing of it is on the disk: {left}");
+}
+
+/// What a file takes on the disk, in bytes.
+fn blocks(file: &std::path::Path) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(file).map_or(0, |data| data.blocks() * 512)
+}
+
+#[tokio::test]
 async fn a_model_is_deleted_and_not_offered_any_more() {
     let hub = Hub::with(ON_HUB, stand_in(0)).await;
     let desk = device(&hub);
