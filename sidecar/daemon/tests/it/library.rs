@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::harness::story::{ask, question};
-use crate::harness::{Hub, Place, Running, SENTENCE, cli, cli_json, fixture, ok, refused};
+use crate::harness::{Hub, Place, Running, SENTENCE, cli, cli_json, fixture, ok, process, refused};
 
 /// The file of the smallest model of the catalogue on a hub, here, and as a model.
 const ON_HUB: &str = "Qwen/Qwen3-0.6B-GGUF/resolve/main/Qwen3-0.6B-Q8_0.gguf";
@@ -203,6 +203,26 @@ async fn a_disk_without_room_is_told_before_anything_is_fetched() {
 fn blocks(file: &std::path::Path) -> u64 {
     use std::os::unix::fs::MetadataExt as _;
     std::fs::metadata(file).map_or(0, |data| data.blocks() * 512)
+}
+
+#[tokio::test]
+async fn a_key_of_the_hub_is_shown_to_it_and_to_nobody_else() {
+    let hub = Hub::with(ON_HUB, stand_in(0)).await;
+    hub.wants_key("hf_secret");
+    let desk = device(&hub);
+    let host = desk.start().await;
+    let (code, message) = refused(&desk, ["model", "get", VARIANT]).await;
+    assert!(code == "download_failed" && message.contains("MYOWNMESH_HUB_TOKEN"), "{code}: {message}");
+    host.terminate().await;
+    let desk = desk.variable("MYOWNMESH_HUB_TOKEN", "hf_secret");
+    let host = desk.start().await;
+    let output = cli_json(&desk, ["model", "get", VARIANT]).await;
+    assert_eq!(output.lines().pop().expect("lines")["type"], "done", "{output:?}");
+    answers(&host).await;
+    let engine = &process::engines(host.pid())[0];
+    let environment = std::fs::read(format!("/proc/{}/environ", engine.pid)).expect("it runs");
+    assert!(!String::from_utf8_lossy(&environment).contains("hf_secret"), "engines do not learn it");
+    assert!(!desk.logs().contains("hf_secret"), "nor the log");
 }
 
 #[tokio::test]

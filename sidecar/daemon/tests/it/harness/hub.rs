@@ -33,6 +33,8 @@ struct Shelf {
     size: u64,
     /// What lies beyond this is held back.
     gate: watch::Sender<usize>,
+    /// The key it wants.
+    key: watch::Sender<Option<String>>,
     /// Where each range that was asked for begins.
     asked: watch::Sender<Vec<usize>>,
 }
@@ -65,6 +67,7 @@ impl Hub {
             announced,
             size,
             gate: watch::Sender::new(usize::MAX),
+            key: watch::Sender::new(None),
             asked: watch::Sender::new(Vec::new()),
         });
         let answering = Arc::clone(&shelf);
@@ -84,6 +87,11 @@ impl Hub {
         self.shelf.gate.send_replace(at);
     }
 
+    /// Gives the file only to who shows this key.
+    pub(crate) fn wants_key(&self, key: &str) {
+        self.shelf.key.send_replace(Some(key.to_owned()));
+    }
+
     /// Where the ranges begin that were asked for since the last call.
     pub(crate) fn asked(&self) -> Vec<usize> {
         self.shelf.asked.send_replace(Vec::new())
@@ -94,6 +102,11 @@ impl Shelf {
     fn answer(&self, request: &Request) -> Response {
         if request.uri().path() != self.path {
             return StatusCode::NOT_FOUND.into_response();
+        }
+        let wanted = self.key.borrow().as_ref().map(|key| format!("Bearer {key}"));
+        let shown = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+        if wanted.is_some() && wanted.as_deref() != shown {
+            return StatusCode::UNAUTHORIZED.into_response();
         }
         let size = self.bytes.len();
         let response = Response::builder().header("etag", format!("\"{}\"", self.announced));
