@@ -146,7 +146,7 @@ impl IntoControl for SavedEngineError {
 impl IntoControl for KeyError {
     fn into_control(self) -> ControlError {
         let code = match &self {
-            Self::BadName => ErrorCode::InvalidArgument,
+            Self::BadName | Self::ForNothing => ErrorCode::InvalidArgument,
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::Taken(_) | Self::TooMany => ErrorCode::Conflict,
             Self::Store(_) => ErrorCode::HomeUnusable,

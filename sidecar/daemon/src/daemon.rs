@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::activity::Activity;
-use crate::api::Api;
+use crate::api::{Api, Requests};
 use crate::card::Card;
 use crate::catalogue::Showing;
 use crate::chat::Answers;
@@ -59,6 +59,8 @@ pub(crate) struct Daemon {
     pub(crate) joins: Streams<JoinEvent>,
     /// Engines a person added.
     pub(crate) engines: SavedEngines,
+    /// Requests of programs at the local API.
+    pub(crate) requests: Requests,
     /// Keys for the local API.
     pub(crate) keys: Keys,
     /// Models that can be had.
@@ -80,6 +82,8 @@ pub(crate) struct Facts {
     pub(crate) identity_store: IdentityStore,
     /// Base URL of the local API.
     pub(crate) api_url: String,
+    /// Whether the local API is reached from other devices of the local network too.
+    pub(crate) api_beyond_loopback: bool,
     /// Folder that models are kept in.
     pub(crate) models: PathBuf,
     /// Things a person should know.

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::activity::Activity;
-use crate::api::{self, Api, Door};
+use crate::api::{self, Api, Door, Requests};
 use crate::catalogue::Showing;
 use crate::chat::Answers;
 use crate::config::{Config, ConfigFile};
@@ -249,6 +249,7 @@ impl Running {
         let facts = Facts {
             identity_store: identity.secrets.place(),
             api_url: api_url(door),
+            api_beyond_loopback: !door.ip.is_loopback(),
             models: home.join("models"),
             warnings,
         };
@@ -281,6 +282,7 @@ impl Running {
             scopes,
             conversations,
             engines,
+            requests: Requests::start(events.clone(), stop.clone()),
             keys,
             events,
             facts,
@@ -299,7 +301,11 @@ impl Running {
     ) -> Result<Self, ControlError> {
         let tasks = TaskTracker::new();
         feeds::start(&daemon, &tasks);
-        tasks.spawn(api::serve(listener, daemon.api.local(door, daemon.keys.clone()), daemon.stop.clone()));
+        tasks.spawn(api::serve(
+            listener,
+            daemon.api.local(door, daemon.keys.clone(), daemon.requests.clone()),
+            daemon.stop.clone(),
+        ));
         let (rpc, rpc_end) = Rpc::new(Control::new(Arc::clone(&daemon)));
         let mut doors = tokio::task::JoinSet::new();
         let bridge = open_bridge(&rpc, options.bridge_port, &mut doors).await?;

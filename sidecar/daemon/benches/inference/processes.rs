@@ -17,8 +17,8 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Starts one for the weights at `path`, relative to this crate.
-    pub(crate) async fn start(model: &'static str, path: &str) -> Result<Self> {
+    /// Starts one for the weights at `path`, relative to this crate; all streams share `context` tokens.
+    pub(crate) async fn start(model: &'static str, path: &str, context: u32) -> Result<Self> {
         let binary = std::env::var_os("MYOWNLLM_LLAMA_SERVER")
             .context("MYOWNLLM_LLAMA_SERVER names no llama-server; use `npm run bench`")?;
         let weights = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -35,7 +35,7 @@ impl Engine {
                 "-np",
                 "32",
                 "-c",
-                "65536",
+                &context.to_string(),
                 "--alias",
                 model,
                 "-m",

@@ -3,9 +3,9 @@
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
-use http::{Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
-use myownmesh_compute::OpenAiPath;
+use myownmesh_compute::{EngineKind, OpenAiPath};
 use myownmesh_control::error::ErrorCode;
 use myownmesh_mesh::{DeviceId, Incoming, Mesh, MeshError};
 
@@ -14,7 +14,7 @@ use super::leave::Leave;
 use super::relay::{self, Held};
 use super::switched::Bond;
 use super::tally::{Direction, Tally};
-use super::{Api, ApiError, wants};
+use super::{Api, ApiError, requests, wants, whole};
 use crate::route::Route;
 
 /// Told before each attempt, so that a person sees where it is tried.
@@ -33,6 +33,7 @@ impl Api {
             ApiError::new(ErrorCode::NoModel, "There is no model to ask. Add an engine or connect a device.");
         for route in routes {
             attempt(route);
+            requests::tried(route);
             let body = question.body_for(&route.model);
             let asked = if route.this_device {
                 self.ask_here(path, &route.model, body, None, Held::default()).await
@@ -64,8 +65,11 @@ impl Api {
         if let Some(engine) = engine {
             wants::check(engine.kind, &body)?;
         }
-        let asked = self.compute.forward(path, model, body);
-        let answer = match &leave {
+        let is_llama = engine.is_some_and(|engine| engine.kind == EngineKind::LlamaServer);
+        let stream = if is_llama { whole::as_stream(path, &body) } else { None };
+        let put_together = stream.is_some();
+        let asked = self.compute.forward(path, model, stream.unwrap_or(body));
+        let mut answer = match &leave {
             None => asked.await?,
             Some(leave) => tokio::select! {
                 biased;
@@ -78,6 +82,10 @@ impl Api {
             None => pieces,
             Some(leave) => leave.hold(pieces),
         };
+        if put_together && answer.status.is_success() {
+            answer.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            return relay::answer(answer.status, &answer.headers, whole::together(pieces), held).await;
+        }
         relay::answer(answer.status, &answer.headers, pieces, held).await
     }
 

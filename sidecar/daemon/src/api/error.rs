@@ -83,7 +83,11 @@ impl ApiError {
 
     /// A key is needed, and none came or a wrong one.
     pub(crate) fn key(refusal: KeyRefusal) -> Self {
-        Self::new(ErrorCode::NotAllowed, refusal.to_string()).with_status(StatusCode::UNAUTHORIZED)
+        let status = match refusal {
+            KeyRefusal::Missing | KeyRefusal::Unknown => StatusCode::UNAUTHORIZED,
+            KeyRefusal::OutOfScope(_) => StatusCode::FORBIDDEN,
+        };
+        Self::new(ErrorCode::NotAllowed, refusal.to_string()).with_status(status)
     }
 
     /// This API has such a request, this program does not.

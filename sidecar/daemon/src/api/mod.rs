@@ -22,12 +22,14 @@ mod ollama;
 mod openai;
 mod relay;
 mod reply;
+mod requests;
 mod responses;
 mod shape;
 mod stamp;
 mod switched;
 mod tally;
 mod wants;
+mod whole;
 
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
@@ -49,6 +51,7 @@ pub(crate) use guard::Door;
 pub(crate) use listener::{bind, serve};
 pub(crate) use model_files::routes as model_files;
 pub(crate) use offers::offers;
+pub(crate) use requests::Requests;
 
 use crate::activity::Activity;
 use crate::keys::Keys;
@@ -151,15 +154,15 @@ impl Api {
     }
 
     /// The routes for programs of this device, which reach it at `door`.
-    pub(crate) fn local(&self, door: Door, keys: Keys) -> Router {
+    pub(crate) fn local(&self, door: Door, keys: Keys, requests: Requests) -> Router {
         self.service()
             .merge(ollama::routes().merge(anthropic::routes()).merge(responses::routes()).with_state(self.clone()))
             .fallback(|headers, body| refuse(headers, body, ApiError::no_route))
             .method_not_allowed_fallback(|headers, body| refuse(headers, body, ApiError::wrong_method))
             .layer(Extension(Caller::Local))
             .layer(middleware::from_fn(move |request, next| {
-                let keys = keys.clone();
-                async move { Ok::<_, Infallible>(guard::check(door, &keys, request, next).await) }
+                let (keys, requests) = (keys.clone(), requests.clone());
+                async move { Ok::<_, Infallible>(guard::check(door, &keys, &requests, request, next).await) }
             }))
             .layer(middleware::from_fn(shape::dress))
     }

@@ -30,6 +30,7 @@ struct Bench {
     folder: TempDir,
     api: Api,
     keys: Keys,
+    requests: Requests,
     /// Lets a held answer of the engine go.
     go: Arc<Notify>,
 }
@@ -95,16 +96,17 @@ impl Bench {
         let ready = watch.wait_for(|picture| !picture.models.is_empty());
         tokio::time::timeout(Duration::from_secs(10), ready).await.expect("in time").expect("a model");
         let (events, stop) = (crate::events::Events::new(), tokio_util::sync::CancellationToken::new());
+        let requests = Requests::start(events.clone(), stop.clone());
         let activity = crate::activity::Activity::start(store.clone(), events, stop).await.expect("started");
         let keys = Keys::start(store.clone(), false).await.expect("started");
         let lending = Lending::start(store.clone()).await.expect("started");
         let api = Api::new(compute, lending, Scopes::start(store).await.expect("started"), activity);
-        Self { folder, api, keys, go }
+        Self { folder, api, keys, requests, go }
     }
 
     /// The routes for programs of this device.
     fn app(&self, port: u16) -> Router {
-        self.api.local(Door { ip: LOOPBACK, port }, self.keys.clone())
+        self.api.local(Door { ip: LOOPBACK, port }, self.keys.clone(), self.requests.clone())
     }
 
     async fn local(&self, request: Request<Body>) -> (StatusCode, String) {

@@ -277,15 +277,15 @@ impl ControlApiServer for Control {
     }
 
     async fn local_api(&self) -> Result<LocalApi, ControlError> {
-        Err(not_yet())
+        Ok(keys::local_api(&self.daemon))
     }
 
     async fn api_request_list(&self) -> Result<Vec<ApiRequest>, ControlError> {
-        Err(not_yet())
+        Ok(self.daemon.requests.list())
     }
 
-    async fn key_create(&self, name: String, _scopes: Option<Vec<KeyScope>>) -> Result<NewApiKey, ControlError> {
-        keys::create(&self.daemon, &name).await
+    async fn key_create(&self, name: String, scopes: Option<Vec<KeyScope>>) -> Result<NewApiKey, ControlError> {
+        keys::create(&self.daemon, &name, scopes).await
     }
 
     async fn key_list(&self) -> Result<Vec<ApiKey>, ControlError> {

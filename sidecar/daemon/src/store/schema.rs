@@ -101,6 +101,10 @@ const STEPS: &[&str] = &[
         last_used_at INTEGER
     ) STRICT;
 ",
+    // What a key is for.
+    "
+    ALTER TABLE api_keys ADD COLUMN scopes TEXT NOT NULL DEFAULT 'chat,embeddings,models';
+",
     // What is kept in mind of the models on this device.
     "
     CREATE TABLE kept_models (

@@ -23,6 +23,7 @@
 //! * `gossip`: documents of up to five daemons that keep in step; the switch; removals; crashes
 //! * `catalogue`: what devices show each other of their conversations, and what they can do
 //! * `permissions`: rules of tools: what tightens at once, what waits, for whom, and why
+//! * `requests`: the local API as its owner sees it: who asks what, what keys are for, clients that leave
 //! * `scopes`: what a member may do here, and how it ends
 //!
 //! The processes are looked up in `/proc`, so this binary is for Linux.
@@ -51,6 +52,7 @@ mod permissions;
 mod prompts;
 mod pulls;
 mod remote;
+mod requests;
 mod scopes;
 mod secrets;
 mod shelf;

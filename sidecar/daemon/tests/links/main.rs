@@ -17,6 +17,8 @@
 //! server that runs them as root they fail instead, for there somebody counts on them.
 
 #[cfg(target_os = "linux")]
+mod compare;
+#[cfg(target_os = "linux")]
 mod doctor;
 #[cfg(target_os = "linux")]
 #[path = "../it/harness/mod.rs"]
@@ -24,6 +26,9 @@ mod doctor;
 mod harness;
 #[cfg(target_os = "linux")]
 mod heal;
+#[cfg(target_os = "linux")]
+#[path = "../../benches/parts/load.rs"]
+mod load;
 #[cfg(target_os = "linux")]
 mod measure;
 #[cfg(target_os = "linux")]
@@ -36,6 +41,9 @@ mod net;
 mod paths;
 #[cfg(target_os = "linux")]
 mod roles;
+#[cfg(target_os = "linux")]
+#[path = "../../benches/parts/stats.rs"]
+mod stats;
 #[cfg(target_os = "linux")]
 mod steps;
 #[cfg(target_os = "linux")]

@@ -168,8 +168,8 @@ async fn where_a_key_is_required_each_api_says_so_in_its_shape() {
     let bench = Bench::new().await;
     let store = Store::open(&bench.folder.path().join("device.sqlite")).expect("opened").0;
     let keys = Keys::start(store, true).await.expect("started");
-    let made = keys.create(crate::keys::KeyName::parse("k").expect("a name")).await.expect("made");
-    let app = bench.api.local(Door { ip: LOOPBACK, port: PORT }, keys.clone());
+    let made = keys.create(crate::keys::KeyName::parse("k").expect("a name"), None).await.expect("made");
+    let app = bench.api.local(Door { ip: LOOPBACK, port: PORT }, keys.clone(), bench.requests.clone());
     let asked = async |path: &str, method: Method, key: Option<(&'static str, &str)>| {
         let mut request = ask(method, path, "{}");
         if let Some((header, value)) = key {
