@@ -13,6 +13,7 @@ const BENCHES = {
   inference: { crate: 'myownmesh', needs: ['engine'], about: 'what the mesh adds to a streamed answer' },
   mesh: { crate: 'myownmesh', needs: [], json: true, about: 'coming in, going out, switching, records, idling' },
   sync: { crate: 'myownmesh', needs: [], json: true, about: 'documents: an edit on its way, catching up, disk' },
+  planner: { crate: 'myownmesh', needs: ['engine'], about: 'what was predicted of answers, and what they took' },
   convergence: { crate: 'myownmesh-mesh', needs: [], about: 'records over 200 simulated devices, until all are equal' },
   links: {
     crate: 'myownmesh',
@@ -40,7 +41,7 @@ await runMain(async () => {
   const odd = flags.filter((flag) => flag !== '--quick');
   if (odd.length > 0) throw new Refusal(`${odd.join(', ')} is unknown. There is --quick, for mesh and sync.`);
   const wanted = names.length > 0 ? names : Object.keys(BENCHES);
-  if (wanted.includes('inference')) await makeMedium();
+  if (wanted.includes('inference') || wanted.includes('planner')) await makeMedium();
   const { env } = await prepareFor(new Set(wanted.flatMap((name) => BENCHES[name].needs)));
   for (const name of wanted) {
     const { crate, about, json, command: own } = BENCHES[name];

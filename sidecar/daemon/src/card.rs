@@ -6,12 +6,17 @@ use myownmesh_control::types::Accepting;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::lending::QueueLoad;
 use crate::library::Underway;
+use crate::planner::Machine;
 
 /// Largest card that is published, in bytes; the mesh takes 64 KiB.
 const MAX_BYTES: usize = 60 * 1024;
 /// Most models that are read from another device's card.
 const MAX_MODELS: usize = 512;
+/// Most requests and longest wait that are believed of another device; a wait of an hour is as good as for ever.
+const MAX_QUEUE: u32 = 10_000;
+const MAX_WAIT_MS: u64 = 3_600_000;
 /// Longest model id that is read, in bytes.
 const MAX_ID: usize = 256;
 
@@ -22,6 +27,10 @@ pub(crate) struct Card {
     pub(crate) models: Vec<CardModel>,
     /// Its lending policy.
     pub(crate) accepting: Accepting,
+    /// What runs and waits there for members.
+    pub(crate) queue: QueueLoad,
+    /// What it works with, as soon as it knows.
+    pub(crate) machine: Option<Machine>,
     /// Names of what else it can do; none yet.
     pub(crate) features: Vec<String>,
 }
@@ -96,7 +105,7 @@ impl Card {
     /// This device's card.
     pub(crate) fn of(compute: &ComputeSnapshot, accepting: Accepting) -> Self {
         let models = compute.models.iter().filter(|model| model.id.len() <= MAX_ID).map(CardModel::from).collect();
-        Self { models, accepting, features: Vec::new() }
+        Self { models, accepting, ..Self::default() }
     }
 
     /// Adds what is on its way to this device.
@@ -132,8 +141,19 @@ impl Card {
         Self {
             models: models.filter(CardModel::is_plausible).collect(),
             accepting: value.get("accepting").and_then(|v| Accepting::deserialize(v).ok()).unwrap_or_default(),
+            queue: value.get("queue").and_then(|v| QueueLoad::deserialize(v).ok()).map(believed).unwrap_or_default(),
+            machine: value.get("machine").and_then(|v| Machine::deserialize(v).ok()).map(Machine::bounded),
             features: Vec::new(),
         }
+    }
+}
+
+/// A queue of another device, within what is believed.
+fn believed(queue: QueueLoad) -> QueueLoad {
+    QueueLoad {
+        running: queue.running.min(MAX_QUEUE),
+        waiting: queue.waiting.min(MAX_QUEUE),
+        wait_ms: queue.wait_ms.min(MAX_WAIT_MS),
     }
 }
 
@@ -178,7 +198,13 @@ mod tests {
 
     #[test]
     fn a_card_reads_back() {
-        let card = Card { models: vec![model("a/b:c".to_owned())], accepting: Accepting::Limited, features: vec![] };
+        let card = Card {
+            models: vec![model("a/b:c".to_owned())],
+            accepting: Accepting::Limited,
+            queue: QueueLoad { running: 2, waiting: 1, wait_ms: 900 },
+            machine: Some(Machine { threads: 8, npu: true, on_battery: true, ..Machine::default() }),
+            features: vec![],
+        };
         assert_eq!(Card::read(&card.to_value()), card);
     }
 
@@ -194,6 +220,13 @@ mod tests {
     fn a_hostile_card_does_no_harm() {
         for odd in [json!(null), json!([]), json!("x"), json!({"models": 3}), json!({"accepting": "never"})] {
             assert_eq!(Card::read(&odd), Card::default());
+        }
+        let most = json!({"queue": {"running": u32::MAX, "wait_ms": u64::MAX}, "machine": {"threads": u32::MAX}});
+        let card = Card::read(&most);
+        assert_eq!((card.queue.running, card.queue.wait_ms), (MAX_QUEUE, MAX_WAIT_MS));
+        assert!(card.machine.is_some_and(|machine| machine.threads < 10_000));
+        for odd in [json!({"queue": -1}), json!({"queue": {"running": -1}}), json!({"machine": {"graphics": "huge"}})] {
+            assert_eq!(Card::read(&odd), Card::default(), "{odd}");
         }
         let entries = vec![
             json!({"id": "good", "later": {"field": true}}),

@@ -160,7 +160,7 @@ impl IntoControl for ConversationError {
         let code = match &self {
             Self::NotFound | Self::NoMessage => ErrorCode::NotFound,
             Self::Answering => ErrorCode::Conflict,
-            Self::BadTitle | Self::BadFolder | Self::BadCount => ErrorCode::InvalidArgument,
+            Self::BadTitle | Self::BadFolder | Self::BadCount | Self::NotContinued => ErrorCode::InvalidArgument,
             Self::Store(_) => ErrorCode::HomeUnusable,
         };
         ControlError::new(code, self.to_string())

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::activity::Activity;
-use crate::api::{self, Api, Door, Requests};
+use crate::api::{self, Api, Door, Parts, Requests};
 use crate::catalogue::Showing;
 use crate::chat::Answers;
 use crate::config::{Config, ConfigFile};
@@ -35,11 +35,13 @@ use crate::events::Events;
 use crate::home::HeldHome;
 use crate::identity::{self, SecretsPolicy};
 use crate::keys::Keys;
+use crate::ledger::Ledger;
 use crate::lending::Lending;
 use crate::library::{Catalogues, Lent, Library, Notes};
 use crate::options::DEFAULT_API_PORT;
 pub use crate::options::{Ready, RelayChoice, ServeOptions};
 use crate::permissions::Permissions;
+use crate::planner::{Machine, Rates};
 use crate::prompts::Prompts;
 use crate::scopes::Scopes;
 use crate::store::{self, Store};
@@ -228,7 +230,18 @@ impl Running {
         let compute = Compute::start(compute).await.or_control()?;
         let events = Events::new();
         let activity = Activity::start(store.clone(), events.clone(), stop.clone()).await.or_control()?;
-        let api = Api::new(compute.clone(), lending.clone(), scopes.clone(), activity.clone());
+        let ledger = Ledger::start(store.clone(), lending.clone(), events.clone(), stop.clone()).await.or_control()?;
+        let rates = Rates::start(store.clone(), stop.clone()).await.or_control()?;
+        let machine = Machine::follow(stop.clone());
+        let api = Api::new(Parts {
+            compute: compute.clone(),
+            lending: lending.clone(),
+            scopes: scopes.clone(),
+            activity: activity.clone(),
+            ledger: ledger.clone(),
+            rates: rates.clone(),
+            machine: machine.clone(),
+        });
         let catalogues = Catalogues::start(store.clone(), home.join("catalogues")).await.or_control()?;
         let lent = Lent::new(home.join("models"), store.clone(), catalogues.clone(), stop.clone());
         let mesh = Mesh::start(MeshConfig {
@@ -279,6 +292,9 @@ impl Running {
             compute,
             api,
             lending,
+            machine,
+            rates,
+            ledger,
             scopes,
             conversations,
             engines,
@@ -342,6 +358,8 @@ impl Running {
             self.daemon.joins.ended().await;
             self.daemon.library.ended().await;
             self.daemon.activity.ended().await;
+            self.daemon.rates.ended().await;
+            self.daemon.ledger.ended().await;
             self.tasks.close();
             self.tasks.wait().await;
         };

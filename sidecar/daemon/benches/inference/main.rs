@@ -6,21 +6,22 @@
 
 #[path = "../parts/daemon.rs"]
 mod daemon;
+#[path = "../parts/engine.rs"]
+mod engine;
 #[path = "../parts/load.rs"]
 mod load;
 #[path = "../parts/machine.rs"]
 mod machine;
-mod processes;
 #[path = "../parts/stats.rs"]
 mod stats;
 
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use daemon::Daemon;
+use daemon::{Daemon, poll};
+use engine::Engine;
 use load::{Load, Target, first_token, stream_tokens};
 use machine::cpu_seconds;
-use processes::Engine;
 use stats::{median, percentile};
 
 /// First-token samples per path.
@@ -177,4 +178,23 @@ async fn restart_table(laptop: &mut Daemon, desk: &Daemon) -> Result<()> {
     println!("From starting a known device to its first remote token, {RESTARTS} starts (ms)\n");
     println!("| p50 | slowest |\n|---|---|\n| {:.0} | {:.0} |\n", median(&took), percentile(&took, 1.0));
     Ok(())
+}
+
+/// What this benchmark asks of its daemons besides.
+impl Daemon {
+    /// Base URL of its local API.
+    fn api(&self) -> Result<&str> {
+        self.ready["api"].as_str().context("the daemon has no local API")
+    }
+
+    /// Waits until the member `name` counts as away here.
+    async fn wait_for_absence(&self, name: &str) -> Result<()> {
+        poll("the other device is away", || async {
+            let devices = self.command(&["devices"]).await.unwrap_or_default();
+            devices
+                .as_array()
+                .is_some_and(|list| list.iter().any(|entry| entry["name"] == name && entry["state"] != "online"))
+        })
+        .await
+    }
 }

@@ -63,8 +63,7 @@ async fn an_answer_that_breaks_ends_with_an_error_in_each_api() {
     let bench = Bench::new().await;
     for (path, body) in streams("die") {
         let response = bench.app(PORT).oneshot(ask(Method::POST, path, body.to_string())).await;
-        bench.go.notify_one();
-        let (status, text) = told(response.expect("infallible")).await;
+        let (status, text) = bench.let_die(response.expect("infallible")).await;
         assert_eq!(status, StatusCode::OK, "{path}: {text}");
         let last = text.trim_end().lines().last().expect("a line").trim_start_matches("data: ");
         if path == "/v1/responses" {

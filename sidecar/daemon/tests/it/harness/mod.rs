@@ -21,7 +21,7 @@ use std::time::Duration;
 pub(crate) use self::attic::Attic;
 pub(crate) use self::cli::{Running, cli, cli_json, cli_with_input, ok, refused};
 pub(crate) use self::daemon::{Daemon, Watch, follow};
-pub(crate) use self::engine::{Engine, Mock};
+pub(crate) use self::engine::{COUNT, Engine, Mock};
 pub(crate) use self::hub::Hub;
 pub(crate) use self::ollama::{DIGEST, Ollama};
 pub(crate) use self::place::Place;

@@ -9,6 +9,7 @@ use std::process::{ExitCode, Stdio};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
+pub(crate) use self::engine::word;
 use crate::harness::in_time;
 use crate::net::{Net, address, missing};
 

@@ -1,4 +1,4 @@
-//! The engines under measurement, and what the benchmark asks of the daemons.
+//! Engines under measurement, and how daemons come by them.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -56,13 +56,8 @@ impl Engine {
     }
 }
 
-/// What this benchmark asks of its daemons.
+/// What benchmarks with engines ask of their daemons.
 impl Daemon {
-    /// Base URL of its local API.
-    pub(crate) fn api(&self) -> Result<&str> {
-        self.ready["api"].as_str().context("the daemon has no local API")
-    }
-
     /// Lends the model of `engine`.
     pub(crate) async fn add_engine(&self, engine: &Engine) -> Result<()> {
         let mut child = self
@@ -82,17 +77,6 @@ impl Daemon {
         poll("the model is reachable", || async {
             let models = self.command(&["models"]).await.unwrap_or_default();
             models.as_array().is_some_and(|list| list.iter().any(|entry| entry["id"] == model))
-        })
-        .await
-    }
-
-    /// Waits until the member `name` counts as away here.
-    pub(crate) async fn wait_for_absence(&self, name: &str) -> Result<()> {
-        poll("the other device is away", || async {
-            let devices = self.command(&["devices"]).await.unwrap_or_default();
-            devices
-                .as_array()
-                .is_some_and(|list| list.iter().any(|entry| entry["name"] == name && entry["state"] != "online"))
         })
         .await
     }
