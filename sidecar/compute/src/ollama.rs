@@ -177,10 +177,10 @@ impl Pull {
         loop {
             if let Some(at) = self.read.iter().position(|byte| *byte == b'\n') {
                 let line = self.read.split_to(at + 1);
-                match self.take(line.trim_ascii())? {
-                    true => return Ok(Some(self.now.clone())),
-                    false => continue,
+                if self.take(line.trim_ascii())? {
+                    return Ok(Some(self.now.clone()));
                 }
+                continue;
             }
             if self.read.len() > MAX_LINE {
                 return Err(refused(&self.peer, "it says more at once than can be"));

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::lending::QueueLoad;
 use crate::library::Underway;
 use crate::planner::Machine;
+use crate::text::clean_cut;
 
 /// Largest card that is published, in bytes; the mesh takes 64 KiB.
 const MAX_BYTES: usize = 60 * 1024;
@@ -19,6 +20,8 @@ const MAX_QUEUE: u32 = 10_000;
 const MAX_WAIT_MS: u64 = 3_600_000;
 /// Longest model id that is read, in bytes.
 const MAX_ID: usize = 256;
+/// Longest reason that is told or read, in characters.
+const MAX_REASON: usize = 200;
 
 /// What a device lends.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -58,6 +61,9 @@ pub(crate) struct CardModel {
     /// How far it is, 0 to 100; of one that is being loaded or downloaded, when known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) percent: Option<u8>,
+    /// Why it failed or waits, as a sentence without anything that only concerns its owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
     /// What it is for.
     #[serde(default = "chat")]
     pub(crate) purpose: Purpose,
@@ -71,6 +77,13 @@ fn chat() -> Purpose {
     Purpose::Chat
 }
 
+/// A reason as others are told it: without what an engine printed last, and without paths of this device.
+fn told(reason: &str) -> String {
+    let begins = reason.split(" Its last lines:").next().unwrap_or_default();
+    let text = clean_cut(begins, MAX_REASON);
+    if text.contains(['/', '\\']) { "It cannot be loaded; that device's owner sees why.".to_owned() } else { text }
+}
+
 impl From<&ModelInfo> for CardModel {
     fn from(model: &ModelInfo) -> Self {
         Self {
@@ -81,6 +94,7 @@ impl From<&ModelInfo> for CardModel {
             demo: model.demo,
             state: model.state,
             percent: model.percent,
+            reason: model.reason.as_deref().map(told),
             purpose: model.purpose,
         }
     }
@@ -96,6 +110,7 @@ impl From<&Underway> for CardModel {
             demo: false,
             state: ModelState::Downloading,
             percent: coming.percent,
+            reason: None,
             purpose: Purpose::Chat,
         }
     }
@@ -139,7 +154,7 @@ impl Card {
         let entries = value.get("models").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let models = entries.iter().take(MAX_MODELS).filter_map(|entry| CardModel::deserialize(entry).ok());
         Self {
-            models: models.filter(CardModel::is_plausible).collect(),
+            models: models.filter(CardModel::is_plausible).map(CardModel::cleaned).collect(),
             accepting: value.get("accepting").and_then(|v| Accepting::deserialize(v).ok()).unwrap_or_default(),
             queue: value.get("queue").and_then(|v| QueueLoad::deserialize(v).ok()).map(believed).unwrap_or_default(),
             machine: value.get("machine").and_then(|v| Machine::deserialize(v).ok()).map(Machine::bounded),
@@ -164,6 +179,11 @@ impl CardModel {
             && plain(&self.id)
             && plain(&self.engine)
             && self.percent.is_none_or(|percent| percent <= 100)
+    }
+
+    fn cleaned(mut self) -> Self {
+        self.reason = self.reason.map(|reason| clean_cut(&reason, MAX_REASON)).filter(|reason| !reason.is_empty());
+        self
     }
 
     /// Whether it is there, and not on its way.
@@ -192,6 +212,7 @@ mod tests {
             demo: false,
             state: ModelState::Ready,
             percent: None,
+            reason: None,
             purpose: Purpose::Chat,
         }
     }
@@ -206,6 +227,21 @@ mod tests {
             features: vec![],
         };
         assert_eq!(Card::read(&card.to_value()), card);
+    }
+
+    #[test]
+    fn a_reason_is_told_without_what_concerns_its_owner_only() {
+        let told_of = |reason: &str| told(reason);
+        assert_eq!(
+            told_of("llama-server ended with status 1. Its last lines: /home/ann/x.gguf is broken."),
+            "llama-server ended with status 1."
+        );
+        let hidden = "It cannot be loaded; that device's owner sees why.";
+        assert_eq!(told_of("could not be started from /home/ann/llama-server (gone)."), hidden);
+        assert_eq!(told_of("could not be started from C:\\Users\\ann (gone)."), hidden);
+        let long = json!({ "models": [{ "id": "m", "state": "failed", "reason": "x\u{1b}".repeat(9000) }] });
+        let reason = Card::read(&long).models[0].reason.clone().expect("a reason");
+        assert!(reason.chars().count() <= MAX_REASON && !reason.contains('\u{1b}'), "{reason}");
     }
 
     #[test]

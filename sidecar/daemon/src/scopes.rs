@@ -118,7 +118,7 @@ pub(crate) fn what(scope: MemberScope) -> &'static str {
         MemberScope::Files => "sending and fetching files",
         MemberScope::Transcribe => "turning speech into text",
         MemberScope::Conversations => "seeing and moving conversations",
-        MemberScope::Models => "seeing its models",
+        MemberScope::Models => "seeing and copying its models",
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use myownmesh_compute::library::{DownloadError, HubUrl};
-use myownmesh_compute::{Compute, ComputeConfig, EngineSpec, EngineUrl};
+use myownmesh_compute::{Compute, ComputeConfig, EngineSpec, EngineUrl, Secret};
 use myownmesh_control::VERSION;
 use myownmesh_control::error::{ControlError, ErrorCode};
 use myownmesh_control::types::Event;
@@ -97,6 +97,8 @@ struct Settings {
     listen: Vec<SocketAddr>,
     relay: Option<RelayUrl>,
     hub: HubUrl,
+    /// What the hub knows this person by.
+    hub_key: Option<Secret>,
 }
 
 impl Settings {
@@ -127,7 +129,20 @@ impl Settings {
             Some(hub) => hub.clone(),
             None => HubUrl::parse(HubUrl::DEFAULT).map_err(DownloadError::from).or_control()?,
         };
-        Ok(Self { device_name, api, key_required, listen, relay, hub })
+        let hub_key = hub_key(warnings);
+        Ok(Self { device_name, api, key_required, listen, relay, hub, hub_key })
+    }
+}
+
+/// The person's key of the hub, from the environment: models whose licence has to be accepted there need it.
+fn hub_key(warnings: &mut Vec<String>) -> Option<Secret> {
+    let given = std::env::var("MYOWNMESH_HUB_TOKEN").ok().filter(|text| !text.trim().is_empty())?;
+    match Secret::parse(&given) {
+        Ok(key) => Some(key),
+        Err(error) => {
+            warnings.push(format!("MYOWNMESH_HUB_TOKEN is left out. {error}"));
+            None
+        }
     }
 }
 
@@ -267,7 +282,7 @@ impl Running {
                 (compute.clone(), mesh.clone()),
                 (notes, lent, catalogues),
                 facts.models.clone(),
-                settings.hub,
+                (settings.hub, settings.hub_key),
                 stop.clone(),
             ),
             config: config_file,

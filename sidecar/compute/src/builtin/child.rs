@@ -125,8 +125,8 @@ pub(crate) async fn run(
 fn command(plan: &Plan, key: &Secret) -> Command {
     let mut command = Command::new(&plan.binary);
     for (name, _) in std::env::vars_os() {
-        // Its settings are ours to choose, not those of the shell that started the daemon.
-        if name.to_string_lossy().starts_with("LLAMA_") {
+        // Its settings are ours to choose, not those of the shell that started the daemon; and keys are not for it.
+        if name.to_string_lossy().starts_with("LLAMA_") || name == "MYOWNMESH_HUB_TOKEN" {
             command.env_remove(name);
         }
     }

@@ -90,7 +90,7 @@ pub enum HubError {
     },
     /// It wants to know who asks.
     #[error(
-        "{host} gives {what} only to those it knows. Accept its licence there if it has one, and add your key of that hub."
+        "{host} gives {what} only to those it knows. Accept its licence there if it has one, and start the daemon with your key of that hub in MYOWNMESH_HUB_TOKEN."
     )]
     Forbidden {
         /// The host.

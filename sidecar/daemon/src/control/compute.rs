@@ -47,7 +47,7 @@ pub(super) fn models(daemon: &Daemon) -> Vec<Model> {
     let mut models = Vec::new();
     for offer in daemon.api.offers().iter().filter(|offer| offer.rtt_ms.is_some()) {
         models.extend(offer.models.iter().map(|model| {
-            let reason = if offer.this_device { why(&model.id, &model.engine) } else { None };
+            let reason = if offer.this_device { why(&model.id, &model.engine) } else { model.reason.clone() };
             convert::model(offer, model, reason)
         }));
         if offer.this_device {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use myownmesh_compute::library::{FileName, Finished, GgufSummary, Sha256, hash_file};
+use myownmesh_compute::library::{Catalogue, FileName, Finished, GgufSummary, Sha256, hash_file};
 use rusqlite::{OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -106,6 +106,8 @@ impl Lent {
             let state = look(&path).await?;
             let sha256 = match self.known(&name, state).await? {
                 Some(sha256) => sha256,
+                // Whoever keeps another catalogue could name any file in it.
+                None if !is_bundled(variant) => return Err(LentError::NotHere),
                 None => self.learn(&name, &path, state).await?,
             };
             files.push(LentFile { name, size: state.size, sha256 });
@@ -206,6 +208,11 @@ impl Lent {
 
 fn name_is_gguf(path: &Path) -> bool {
     path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf"))
+}
+
+/// Whether a variant is of the catalogue that comes with the app.
+fn is_bundled(variant: &str) -> bool {
+    shelf::variant(&Catalogue::bundled().families, variant).is_some()
 }
 
 async fn look(path: &Path) -> Result<State, LentError> {

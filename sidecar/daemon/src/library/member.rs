@@ -80,9 +80,11 @@ impl Holder for Member {
         Box::pin(async move {
             let answer = self.get(&format!("{PATH}/{}", self.variant), None).await?;
             let body = Limited::new(answer.into_body(), MAX_LIST).collect().await;
-            let body = body.map_err(|error| match error.is::<LengthLimitError>() {
-                true => HolderError::Nonsense(format!("it lists more than {MAX_LIST} bytes of files")),
-                false => HolderError::Away(error.to_string()),
+            let body = body.map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    return HolderError::Nonsense(format!("it lists more than {MAX_LIST} bytes of files"));
+                }
+                HolderError::Away(error.to_string())
             })?;
             Ok(read(&body.to_bytes()))
         })

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use myownmesh_compute::library::{
     Download, DownloadConfig, DownloadError, Downloads, FilePart, Holder, HubUrl, Variant,
 };
-use myownmesh_compute::{Compute, EngineId, Hardware, model_id};
+use myownmesh_compute::{Compute, EngineId, Hardware, Secret, model_id};
 use myownmesh_control::error::{ControlError, ErrorCode};
 use myownmesh_control::types::{
     KeptModel, ModelFamily, ModelGetEvent, ModelImported, ModelRemoved, ModelShelf, ModelState,
@@ -145,10 +145,10 @@ impl Library {
         (compute, mesh): (Compute, Mesh),
         (notes, lent, catalogues): (Notes, Lent, Catalogues),
         folder: PathBuf,
-        hub: HubUrl,
+        (hub, key): (HubUrl, Option<Secret>),
         stop: CancellationToken,
     ) -> Self {
-        let downloads = Downloads::new(DownloadConfig::new(folder.clone(), hub));
+        let downloads = Downloads::new(DownloadConfig { key, ..DownloadConfig::new(folder.clone(), hub) });
         let gets = Streams::start(KEPT_EVENTS, stop);
         Self { folder, compute, downloads, gets, notes, underway: AllUnderway::default(), lent, mesh, catalogues }
     }

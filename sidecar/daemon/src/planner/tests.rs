@@ -25,6 +25,7 @@ fn model(id: &str, size: u64, state: ModelState) -> CardModel {
         context_length: Some(8192),
         size_bytes: Some(size),
         percent: None,
+        reason: None,
         demo: id.contains("demo"),
         state,
         purpose: if id.contains("embed") { Purpose::Embedding } else { Purpose::Chat },

@@ -20,6 +20,7 @@ fn model(id: &str) -> CardModel {
             _ => ModelState::Available,
         },
         percent: None,
+        reason: None,
         purpose: if id.contains("embed") { Purpose::Embedding } else { Purpose::Chat },
     }
 }

@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::harness::story::{ask, question};
-use crate::harness::{Hub, Place, Running, SENTENCE, cli, cli_json, fixture, ok, refused};
+use crate::harness::{Hub, Place, Running, SENTENCE, cli, cli_json, fixture, ok, process, refused};
 
 /// The file of the smallest model of the catalogue on a hub, here, and as a model.
 const ON_HUB: &str = "Qwen/Qwen3-0.6B-GGUF/resolve/main/Qwen3-0.6B-Q8_0.gguf";
@@ -176,6 +176,53 @@ async fn what_cannot_be_had_says_why() {
     let (code, message) = refused(&desk, ["model", "get", VARIANT]).await;
     assert_eq!(code, "conflict", "{message}");
     assert_eq!(std::fs::read(desk.file(HERE)).expect("kept"), b"mine");
+}
+
+#[tokio::test]
+async fn a_disk_without_room_is_told_before_anything_is_fetched() {
+    let folder = std::env::temp_dir();
+    let disk = rustix::fs::statvfs(&folder).expect("the disk tells");
+    let free = disk.f_bavail * disk.f_frsize;
+    // No file of more than a TiB is fetched at all, whatever the disk.
+    let (size, expected) = match free + 1 {
+        size if size > 1 << 40 => (size, "too_large"),
+        size => (size, "disk_full"),
+    };
+    let hub = Hub::boasting(ON_HUB, stand_in(0), size).await;
+    let desk = device(&hub);
+    let _host = desk.start().await;
+    let (code, message) = refused(&desk, ["model", "get", VARIANT]).await;
+    assert_eq!(code, expected, "{message}");
+    assert_eq!(hub.asked(), Vec::<usize>::new(), "nothing was fetched");
+    let left: u64 =
+        std::fs::read_dir(desk.file("models")).into_iter().flatten().flatten().map(|file| blocks(&file.path())).sum();
+    assert!(left < 1 << 20, "nothing of it is on the disk: {left}");
+}
+
+/// What a file takes on the disk, in bytes.
+fn blocks(file: &std::path::Path) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(file).map_or(0, |data| data.blocks() * 512)
+}
+
+#[tokio::test]
+async fn a_key_of_the_hub_is_shown_to_it_and_to_nobody_else() {
+    let hub = Hub::with(ON_HUB, stand_in(0)).await;
+    hub.wants_key("hf_secret");
+    let desk = device(&hub);
+    let host = desk.start().await;
+    let (code, message) = refused(&desk, ["model", "get", VARIANT]).await;
+    assert!(code == "download_failed" && message.contains("MYOWNMESH_HUB_TOKEN"), "{code}: {message}");
+    host.terminate().await;
+    let desk = desk.variable("MYOWNMESH_HUB_TOKEN", "hf_secret");
+    let host = desk.start().await;
+    let output = cli_json(&desk, ["model", "get", VARIANT]).await;
+    assert_eq!(output.lines().pop().expect("lines")["type"], "done", "{output:?}");
+    answers(&host).await;
+    let engine = &process::engines(host.pid())[0];
+    let environment = std::fs::read(format!("/proc/{}/environ", engine.pid)).expect("it runs");
+    assert!(!String::from_utf8_lossy(&environment).contains("hf_secret"), "engines do not learn it");
+    assert!(!desk.logs().contains("hf_secret"), "nor the log");
 }
 
 #[tokio::test]

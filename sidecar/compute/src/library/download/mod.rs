@@ -272,7 +272,7 @@ impl Downloads {
         }
         let patience = self.tuning.patience;
         let holders = holders.into_iter().map(|holder| Source::Holder { holder, patience });
-        let sources: Vec<Source> = holders.chain(hub.then(|| Source::Hub(self.hub.clone()))).collect();
+        let sources: Vec<Source> = holders.chain(hub.then(|| Source::Hub(Box::new(self.hub.clone())))).collect();
         if files.is_empty() || sources.is_empty() {
             return Err(DownloadError::Nothing);
         }

@@ -63,7 +63,7 @@ pub trait Holder: fmt::Debug + Send + Sync {
 /// See the module's text.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
-    Hub(Hub),
+    Hub(Box<Hub>),
     Holder { holder: Arc<dyn Holder>, patience: Patience },
 }
 

@@ -95,6 +95,7 @@ mod tests {
             demo: false,
             state,
             percent: None,
+            reason: None,
             purpose,
         }
     }

@@ -29,8 +29,12 @@ struct Shelf {
     bytes: Bytes,
     /// The hash that it announces.
     announced: String,
+    /// The size that it announces.
+    size: u64,
     /// What lies beyond this is held back.
     gate: watch::Sender<usize>,
+    /// The key it wants.
+    key: watch::Sender<Option<String>>,
     /// Where each range that was asked for begins.
     asked: watch::Sender<Vec<usize>>,
 }
@@ -39,21 +43,31 @@ impl Hub {
     /// A hub that has `bytes` as `path` (`owner/name/resolve/main/file`).
     pub(crate) async fn with(path: &str, bytes: Vec<u8>) -> Self {
         let sha256 = format!("{:x}", sha2::Sha256::digest(&bytes));
-        Self::serve(path, bytes, sha256.clone(), sha256).await
+        let size = bytes.len() as u64;
+        Self::serve(path, bytes, (sha256.clone(), size), sha256).await
+    }
+
+    /// One that announces a larger file than it has.
+    pub(crate) async fn boasting(path: &str, bytes: Vec<u8>, size: u64) -> Self {
+        let sha256 = format!("{:x}", sha2::Sha256::digest(&bytes));
+        Self::serve(path, bytes, (sha256.clone(), size), sha256).await
     }
 
     /// One that announces another file than it sends.
     pub(crate) async fn lying(path: &str, bytes: Vec<u8>) -> Self {
         let sha256 = format!("{:x}", sha2::Sha256::digest(&bytes));
-        Self::serve(path, bytes, sha256, "0".repeat(64)).await
+        let size = bytes.len() as u64;
+        Self::serve(path, bytes, ("0".repeat(64), size), sha256).await
     }
 
-    async fn serve(path: &str, bytes: Vec<u8>, sha256: String, announced: String) -> Self {
+    async fn serve(path: &str, bytes: Vec<u8>, (announced, size): (String, u64), sha256: String) -> Self {
         let shelf = Arc::new(Shelf {
             path: format!("/{path}"),
             bytes: bytes.into(),
             announced,
+            size,
             gate: watch::Sender::new(usize::MAX),
+            key: watch::Sender::new(None),
             asked: watch::Sender::new(Vec::new()),
         });
         let answering = Arc::clone(&shelf);
@@ -73,6 +87,11 @@ impl Hub {
         self.shelf.gate.send_replace(at);
     }
 
+    /// Gives the file only to who shows this key.
+    pub(crate) fn wants_key(&self, key: &str) {
+        self.shelf.key.send_replace(Some(key.to_owned()));
+    }
+
     /// Where the ranges begin that were asked for since the last call.
     pub(crate) fn asked(&self) -> Vec<usize> {
         self.shelf.asked.send_replace(Vec::new())
@@ -84,11 +103,16 @@ impl Shelf {
         if request.uri().path() != self.path {
             return StatusCode::NOT_FOUND.into_response();
         }
+        let wanted = self.key.borrow().as_ref().map(|key| format!("Bearer {key}"));
+        let shown = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+        if wanted.is_some() && wanted.as_deref() != shown {
+            return StatusCode::UNAUTHORIZED.into_response();
+        }
         let size = self.bytes.len();
         let response = Response::builder().header("etag", format!("\"{}\"", self.announced));
         if request.method() == Method::HEAD {
             let told = response
-                .header("x-linked-size", size)
+                .header("x-linked-size", self.size)
                 .header("x-linked-etag", format!("\"{}\"", self.announced))
                 .header("content-length", size);
             return told.body(Body::empty()).expect("a response");
