@@ -50,6 +50,10 @@ const START_MS: f64 = 500.0;
 const DISK: f64 = 550e6;
 /// Bytes of text in a token: about four of English (OpenAI's tokenizer documentation).
 const BYTES_PER_TOKEN: f64 = 4.0;
+/// What is around the question in a request, in bytes: the names of its fields.
+const ENVELOPE: usize = 150;
+/// What a model's template puts around a question.
+const TEMPLATE_TOKENS: f64 = 8.0;
 /// Tokens of an answer of unknown length.
 const ANSWER_TOKENS: f64 = 256.0;
 
@@ -82,14 +86,14 @@ pub(crate) struct Size {
 impl Default for Size {
     /// A short question.
     fn default() -> Self {
-        Self { prompt_bytes: 200, max_tokens: None }
+        Self { prompt_bytes: ENVELOPE + 50, max_tokens: None }
     }
 }
 
-/// About how many tokens so much text has.
+/// About how many tokens the question in a request of so many bytes has.
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
 pub(super) fn tokens_in(bytes: usize) -> f64 {
-    bytes as f64 / BYTES_PER_TOKEN
+    bytes.saturating_sub(ENVELOPE) as f64 / BYTES_PER_TOKEN + TEMPLATE_TOKENS
 }
 
 /// Milliseconds that a model takes by its size and its machine.

@@ -59,19 +59,42 @@ impl Average {
     }
 }
 
+/// A ratio of two such averages, so that what is large counts more: a question of ten tokens says little of how fast a
+/// thousand are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Ratio {
+    whole: Average,
+    parts: Average,
+}
+
+impl Ratio {
+    /// The ratio; none before the first sample.
+    pub(crate) fn value(&self) -> Option<f64> {
+        Some(self.whole.value()? / self.parts.value()?)
+    }
+
+    /// A sample: so much for so many parts.
+    fn add(&mut self, whole: f64, parts: f64) {
+        if (0.0..=MAX_MS).contains(&whole) && (1.0..=MAX_MS).contains(&parts) {
+            self.whole.add(whole);
+            self.parts.add(parts);
+        }
+    }
+}
+
 /// How fast a device answers with a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Rate {
     /// Milliseconds to read a token of the question.
-    pub(crate) prefill: Average,
+    pub(crate) prefill: Ratio,
     /// Milliseconds to write a token of the answer.
-    pub(crate) decode: Average,
+    pub(crate) decode: Ratio,
     /// Milliseconds to load the model.
     pub(crate) load: Average,
     /// Milliseconds to the first word that none of the others explains.
     pub(crate) overhead: Average,
     /// Tokens of a question over what its bytes let expect.
-    pub(crate) prompt_scale: Average,
+    pub(crate) prompt_scale: Ratio,
     /// Tokens of an answer that ended by itself.
     pub(crate) answer: Average,
     answers: u32,
@@ -125,17 +148,17 @@ impl Rate {
     pub(crate) fn learn(&mut self, sample: &Sample) {
         self.answers = self.answers.saturating_add(1);
         if let Some(prompt) = sample.prompt.filter(|prompt| *prompt > 0 && sample.expected_prompt > 0.0) {
-            self.prompt_scale.add(f64::from(prompt) / sample.expected_prompt);
+            self.prompt_scale.add(f64::from(prompt), sample.expected_prompt);
         }
         if sample.complete && sample.answer > 0 {
             self.answer.add(f64::from(sample.answer));
         }
         match sample.timings {
             Some(timings) if timings.predicted_n >= MIN_ANSWER => {
-                self.decode.add(timings.predicted_ms / f64::from(timings.predicted_n));
+                self.decode.add(timings.predicted_ms, f64::from(timings.predicted_n));
             }
             None if sample.answer >= MIN_ANSWER && sample.first_ms.is_some() => {
-                self.decode.add(sample.rest_ms / f64::from(sample.answer - 1));
+                self.decode.add(sample.rest_ms, f64::from(sample.answer - 1));
             }
             _ => {}
         }
@@ -145,17 +168,18 @@ impl Rate {
     /// Divides the time to the first word among what it was spent on.
     fn learn_first(&mut self, sample: &Sample) {
         if let Some(timings) = sample.timings.filter(|timings| timings.prompt_n >= MIN_PROMPT) {
-            self.prefill.add(timings.prompt_ms / f64::from(timings.prompt_n));
+            self.prefill.add(timings.prompt_ms, f64::from(timings.prompt_n));
         }
         let Some(first_ms) = sample.first_ms else { return };
         let unexplained = (first_ms - sample.rtt_ms).max(0.0);
         let fresh = sample.prompt.unwrap_or(0).saturating_sub(sample.cached);
         let overhead = self.overhead.value().unwrap_or(OVERHEAD_MS);
         let reading = match sample.timings {
-            Some(timings) => timings.prompt_ms,
+            // By the rate and not as measured, so that what is predicted, all together, is what was seen.
+            Some(timings) => self.prefill.value().map_or(timings.prompt_ms, |rate| rate * f64::from(timings.prompt_n)),
             None if sample.loaded && fresh >= MIN_PROMPT_UNMEASURED => {
                 // Most of the time was reading; the rest is known by other answers, or small.
-                self.prefill.add((unexplained - overhead).max(0.0) / f64::from(fresh));
+                self.prefill.add((unexplained - overhead).max(0.0), f64::from(fresh));
                 return;
             }
             None => self.reading(unexplained, fresh) * f64::from(fresh),
@@ -175,7 +199,7 @@ impl Rate {
     fn reading(&mut self, unexplained: f64, fresh: u32) -> f64 {
         if self.prefill.value().is_none() && fresh > 0 {
             let by_writing = self.decode.value().map_or(f64::MAX, |writing| writing * READING_OF_WRITING);
-            self.prefill.add(by_writing.min(unexplained / 2.0 / f64::from(fresh)));
+            self.prefill.add((by_writing * f64::from(fresh)).min(unexplained / 2.0), f64::from(fresh));
         }
         self.prefill.value().unwrap_or(0.0)
     }
