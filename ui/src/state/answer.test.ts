@@ -29,6 +29,8 @@ const route = {
   model: "m",
   demo: false,
   this_device: false,
+  predicted_first_token_ms: 400,
+  predicted_total_ms: 2_000,
 } as const;
 const done = {
   type: "done",
@@ -38,6 +40,9 @@ const done = {
   tokens: 3,
   first_token_ms: 12,
   tokens_per_s: 30,
+  total_ms: 112,
+  predicted_first_token_ms: 400,
+  predicted_total_ms: 2_000,
   finish_reason: "stop",
 } as const;
 

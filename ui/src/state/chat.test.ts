@@ -37,6 +37,9 @@ async function finish(text: string): Promise<void> {
     tokens: 1,
     first_token_ms: 1,
     tokens_per_s: 1,
+    total_ms: 2,
+    predicted_first_token_ms: null,
+    predicted_total_ms: null,
     finish_reason: "stop",
   });
   await settle();
