@@ -1,5 +1,6 @@
 /** Every screen, as the address of an invented situation and what to do there. */
 import type { Page } from "playwright-core";
+import { COMPUTE_SCENES } from "./compute-scenes";
 import { DOCUMENT_SCENES } from "./document-scenes";
 import { checked, NETWORK_SCENES } from "./network-scenes";
 import type { Scene } from "./scene";
@@ -189,6 +190,7 @@ export const SCENES: Record<string, Scene> = {
   },
   ...NETWORK_SCENES,
   ...DOCUMENT_SCENES,
+  ...COMPUTE_SCENES,
   "settings, devices": { fake: "home", hash: "#/settings/devices", picture: "settings-devices" },
   "settings, a device": {
     fake: "home",

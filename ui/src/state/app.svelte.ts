@@ -18,6 +18,7 @@ import { Nearby } from "./nearby.svelte";
 import { Networks } from "./networks.svelte";
 import { Notices } from "./notices.svelte";
 import { Place } from "./place.svelte";
+import { Plan } from "./plan.svelte";
 import { Session } from "./session.svelte";
 
 const WELCOMED = "myownllm.welcomed";
@@ -33,6 +34,7 @@ export class App {
   readonly conversations: Conversations;
   readonly chat: Chat;
   readonly choice: Choice;
+  readonly plan: Plan;
   readonly governance: Governance;
   readonly connections: Connections;
   readonly activity: Activity;
@@ -56,6 +58,7 @@ export class App {
     this.compute = new Compute(backend);
     this.conversations = new Conversations(backend);
     this.chat = new Chat(backend, (id) => this.place.chat(id));
+    this.plan = new Plan(backend);
     this.governance = new Governance(backend);
     this.connections = new Connections(backend);
     this.activity = new Activity(backend);

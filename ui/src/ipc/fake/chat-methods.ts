@@ -80,7 +80,7 @@ export function plan(daemon: FakeDaemon, request: ChatRequest): RoutePlan {
   return {
     chosen: { ...chosen, reason: `${chosen.device_name} should answer soonest.` },
     alternatives: alternatives.map((one) =>
-      one.usable && one.queue > 0 ? { ...one, reason: `${one.queue} requests go first.` } : one,
+      one.usable && one.queue > 0 ? { ...one, reason: "Others wait there already." } : one,
     ),
   };
 }

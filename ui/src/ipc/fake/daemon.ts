@@ -190,6 +190,7 @@ export class FakeDaemon implements Host {
     finish: (text: string, cancelled: boolean) => void,
     how: { waits?: number; thinks?: boolean } = {},
   ): void {
+    if (this.world.holds) return this.answer(id, this.world.holds);
     const words = pieces(REPLY);
     const thoughts = how.thinks === false ? [] : pieces(THINKING);
     let text = "";

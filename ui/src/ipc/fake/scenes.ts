@@ -1,5 +1,5 @@
 /** Named situations for design work: `?fake=NAME` in the page's address. */
-import type { NearbyDevice } from "../bindings";
+import type { NearbyDevice, WaitState } from "../bindings";
 import { shellState } from "../host";
 import { by, proposal } from "./documents";
 import { equivocation, network } from "./trust";
@@ -39,6 +39,45 @@ function failed(): World {
   }
   return world;
 }
+
+const HANDED =
+  "Yes. The same line takes more than one extension, and exiftool reads HEIC as well as JPEG. Add it to the list, and try the line with `-TestName` first: nothing is renamed until you are content with what it shows.";
+
+/** An answer that another device went on with, and that can be compared with what was predicted. */
+function handed(): World {
+  const world = home();
+  const last = world.conversations[0]?.messages.at(-1);
+  if (last?.answer) {
+    last.text = HANDED;
+    last.thinking = null;
+    last.answer = {
+      ...last.answer,
+      device_id: "e".repeat(64),
+      device_name: "Attic server",
+      total_ms: 9_800,
+      predicted_first_token_ms: 420,
+      predicted_total_ms: 5_100,
+      seams: [
+        {
+          at: 86,
+          device_id: "e".repeat(64),
+          device_name: "Attic server",
+          model: "qwen3-8b",
+          reason: "Desk went away.",
+        },
+      ],
+    };
+  }
+  return world;
+}
+
+const holding = (
+  state: WaitState,
+  more: { position?: number; percent?: number; wait_ms?: number },
+): World => ({
+  ...home(),
+  holds: { type: "waiting", state, position: null, percent: null, wait_ms: null, ...more },
+});
 
 /** This device was removed from a network that it still has among the saved ones. */
 function removed(): World {
@@ -81,6 +120,11 @@ export const SCENES: Record<string, () => World> = {
   alone,
   away,
   failed,
+  handed,
+  queued: () => holding("queued", { position: 2, wait_ms: 9_000 }),
+  loading: () => holding("loading", { percent: 40, wait_ms: 6_000 }),
+  prefill: () => holding("prefill", { percent: 60 }),
+  reconnecting: () => holding("reconnecting", {}),
   knock: () => ({ ...home(), knocks: [knock()] }),
   passed: () => ({ ...home(), knocks: [knock({ via: "Desk" })] }),
   removed,

@@ -1,6 +1,7 @@
 /** The invented household that design work and tests look at: a laptop (this device), a desk, an attic server, a phone. */
 import type {
   ActivityEntry,
+  AnswerEvent,
   Connection,
   Conversation,
   Decision,
@@ -65,6 +66,8 @@ export interface World {
   lending: Lending;
   usage: UsageRow[];
   api: Api;
+  /** What every answer waits for, for ever. */
+  holds?: AnswerEvent;
   /** Whether the local network passes multicast on; true when not given. */
   multicast?: boolean;
 }
