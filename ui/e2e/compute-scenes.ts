@@ -48,6 +48,74 @@ export const COMPUTE_SCENES: Record<string, Scene> = {
       await page.getByRole("button", { name: "Times" }).last().click();
     },
   },
+  "models, here": { fake: "home", hash: "#/models/here", picture: "models", act: text("gemma-3-27b-it") },
+  "models, one menu": { fake: "home", hash: "#/models/here", act: button("More for gemma-3-27b-it-Q4_K_M") },
+  "models, deleting one": {
+    fake: "home",
+    hash: "#/models/here",
+    act: async (page) => {
+      await button("More for gemma-3-27b-it-Q4_K_M")(page);
+      await page.getByRole("menuitem", { name: "Delete…" }).click();
+      await text("which frees 16.5 GB")(page);
+    },
+  },
+  "models, downloads": {
+    fake: "unsound",
+    hash: "#/models/catalogue",
+    picture: "models-downloads",
+    act: async (page) => {
+      await button("Get gemma-3-12b-q4_k_m")(page);
+      await button("Get qwen3-coder-30b-a3b-q4_k_m")(page);
+      await button("Get qwen3-14b-q4_k_m")(page);
+      await page.getByRole("link", { name: "On this device" }).click();
+      await text("is not what the hub named")(page);
+      await button("Pause gemma-3-12b-q4_k_m")(page);
+      await text("Paused")(page);
+    },
+  },
+  "models, a file of one's own": {
+    fake: "home",
+    hash: "#/models/here",
+    act: async (page) => {
+      await button("Use a file")(page);
+      await page.getByLabel("Path of the file").fill("/home/mira/notes.txt");
+      await button("Use it")(page);
+      await text("is not a GGUF file")(page);
+    },
+  },
+  "models, none yet": { fake: "bare", hash: "#/models/here", act: text("No model on this device") },
+  "models, catalogue": {
+    fake: "home",
+    hash: "#/models/catalogue",
+    picture: "models-catalogue",
+    act: text("Llama 3.3 70B"),
+  },
+  "models, why one fits badly": {
+    fake: "home",
+    hash: "#/models/catalogue",
+    act: async (page) => {
+      await page
+        .getByRole("button", { name: /^Tight:/ })
+        .first()
+        .focus();
+      await text("nothing is left for other programs")(page);
+    },
+  },
+  "models, where to get one from": {
+    fake: "unsound",
+    hash: "#/models/catalogue",
+    act: button("Where to get qwen3-14b-q4_k_m from"),
+  },
+  "models, nothing found": {
+    fake: "home",
+    hash: "#/models/catalogue",
+    act: async (page) => {
+      await page.getByLabel("Search models").fill("speech in Frisian");
+      await text("No model of the catalogue fits")(page);
+    },
+  },
+  "models, catalogue source": { fake: "home", hash: "#/models/catalogue", act: button("Catalogue source") },
+  "models of the others": { fake: "home", hash: "#/models/others", act: text("llama-3.3-70b") },
   "going on with another model": {
     fake: "failed",
     hash: "#/chat/c1",

@@ -14,6 +14,7 @@ import { Documents } from "./documents.svelte";
 import { Governance } from "./governance.svelte";
 import { Joining } from "./joining.svelte";
 import { Knocks } from "./knocks.svelte";
+import { Library } from "./library.svelte";
 import { Nearby } from "./nearby.svelte";
 import { Networks } from "./networks.svelte";
 import { Notices } from "./notices.svelte";
@@ -31,6 +32,7 @@ export class App {
   readonly knocks: Knocks;
   readonly joining: Joining;
   readonly compute: Compute;
+  readonly library: Library;
   readonly conversations: Conversations;
   readonly chat: Chat;
   readonly choice: Choice;
@@ -56,6 +58,7 @@ export class App {
     this.knocks = new Knocks(backend);
     this.joining = new Joining(backend, () => void this.refresh());
     this.compute = new Compute(backend);
+    this.library = new Library(backend);
     this.conversations = new Conversations(backend);
     this.chat = new Chat(backend, (id) => this.place.chat(id));
     this.plan = new Plan(backend);
@@ -114,6 +117,7 @@ export class App {
       this.networks.relays.refresh(),
       this.compute.engines.refresh(),
       this.compute.models.refresh(),
+      this.library.refresh(),
       this.conversations.list.refresh(),
       this.documents.refresh(),
     ]);
@@ -125,6 +129,7 @@ export class App {
     if (this.networks.list.value.length > 0 && !this.welcomed) this.finishWelcome();
     this.joining.resume();
     this.chat.resume();
+    this.library.resume();
   }
 
   async #networksChanged(): Promise<void> {
@@ -174,6 +179,9 @@ export class App {
         break;
       case "models_changed":
         void this.compute.models.refresh();
+        break;
+      case "shelf_changed":
+        void this.library.refresh();
         break;
       case "conversations_changed":
         void this.conversations.list.refresh();

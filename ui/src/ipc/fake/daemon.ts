@@ -136,6 +136,12 @@ export class FakeDaemon implements Host {
     this.#push(`model_get:${id}`, event);
   }
 
+  /** Whether the last event of a stream was its last one. */
+  over(key: string): boolean {
+    const last = this.#logs.get(key)?.items.at(-1) as { type?: string } | undefined;
+    return ["done", "error", "paused"].includes(last?.type ?? "");
+  }
+
   /** Readers of a stream now. */
   readers(key: string): number {
     return this.#logs.get(key)?.readers.size ?? 0;

@@ -76,7 +76,8 @@ function start(daemon: FakeDaemon, key: unknown, from: unknown): string {
   const variant = variantOf(daemon, key);
   const all = gets.get(daemon) ?? new Map();
   gets.set(daemon, all);
-  for (const [id, get] of all) if (get.variant === variant.id && !get.stopped) return id as string;
+  for (const [id, get] of all)
+    if (get.variant === variant.id && !daemon.over(`model_get:${id}`)) return id as string;
   const before = [...all.values()].find((get) => get.variant === variant.id);
   const id = daemon.newId("g");
   daemon.openStream("model_get", id);

@@ -3,7 +3,7 @@ import type { NearbyDevice, WaitState } from "../bindings";
 import { shellState } from "../host";
 import { by, proposal } from "./documents";
 import { equivocation, network } from "./trust";
-import { firstRun, home, knock, NOW, type World } from "./world";
+import { firstRun, home, knock, model, NOW, type World } from "./world";
 
 function away(): World {
   const world = home();
@@ -79,6 +79,24 @@ const holding = (
   holds: { type: "waiting", state, position: null, percent: null, wait_ms: null, ...more },
 });
 
+/** Desk has a model of the catalogue, and what the hub sends of another one is wrong. */
+function unsound(): World {
+  const world = home();
+  const desk = world.devices[1];
+  if (desk) world.models.push(model("Qwen3-14B-Q4_K_M", desk, { size_bytes: 9_000_000_000 }));
+  const message =
+    "The hash of qwen3-coder-30b-a3b-q4_k_m is not what the hub named, so it was thrown away. Try again later.";
+  world.library.broken["qwen3-coder-30b-a3b-q4_k_m"] = { type: "error", code: "download_failed", message };
+  return world;
+}
+
+/** Nothing is kept on this device. */
+function bare(): World {
+  const world = home();
+  world.library.shelf = { ...world.library.shelf, models: [], used_bytes: 0 };
+  return world;
+}
+
 /** This device was removed from a network that it still has among the saved ones. */
 function removed(): World {
   const world = home();
@@ -121,6 +139,8 @@ export const SCENES: Record<string, () => World> = {
   away,
   failed,
   handed,
+  unsound,
+  bare,
   queued: () => holding("queued", { position: 2, wait_ms: 9_000 }),
   loading: () => holding("loading", { percent: 40, wait_ms: 6_000 }),
   prefill: () => holding("prefill", { percent: 60 }),
