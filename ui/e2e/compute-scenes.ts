@@ -116,6 +116,27 @@ export const COMPUTE_SCENES: Record<string, Scene> = {
   },
   "models, catalogue source": { fake: "home", hash: "#/models/catalogue", act: button("Catalogue source") },
   "models of the others": { fake: "home", hash: "#/models/others", act: text("llama-3.3-70b") },
+  lending: { fake: "home", hash: "#/settings/lending", picture: "lending", act: text("Running for others") },
+  "lending, ways to pause": { fake: "home", hash: "#/settings/lending", act: button("Pause") },
+  "lending, paused": { fake: "paused", hash: "#/settings/lending", act: text("Paused until you lend again") },
+  "lending, rules for one": {
+    fake: "home",
+    hash: "#/settings/lending",
+    act: async (page) => {
+      await button(/^Phone.*1 at once/)(page);
+      await page.getByTestId("member-rules").last().scrollIntoViewIfNeeded();
+    },
+  },
+  "lending, no network": {
+    fake: "first-run",
+    hash: "#/settings/lending",
+    act: async (page) => {
+      for (const name of ["Skip this step", "Skip this step", "Skip to the app"]) await button(name)(page);
+      await text("No network is active")(page);
+    },
+  },
+  usage: { fake: "home", hash: "#/settings/usage", picture: "usage", act: text("not compared yet") },
+  "usage, nothing yet": { fake: "unused", hash: "#/settings/usage", act: text("Nothing yet") },
   "going on with another model": {
     fake: "failed",
     hash: "#/chat/c1",

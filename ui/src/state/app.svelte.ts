@@ -14,6 +14,7 @@ import { Documents } from "./documents.svelte";
 import { Governance } from "./governance.svelte";
 import { Joining } from "./joining.svelte";
 import { Knocks } from "./knocks.svelte";
+import { Lending, Usage } from "./lending.svelte";
 import { Library } from "./library.svelte";
 import { Nearby } from "./nearby.svelte";
 import { Networks } from "./networks.svelte";
@@ -33,6 +34,8 @@ export class App {
   readonly joining: Joining;
   readonly compute: Compute;
   readonly library: Library;
+  readonly lending: Lending;
+  readonly usage: Usage;
   readonly conversations: Conversations;
   readonly chat: Chat;
   readonly choice: Choice;
@@ -59,6 +62,8 @@ export class App {
     this.joining = new Joining(backend, () => void this.refresh());
     this.compute = new Compute(backend);
     this.library = new Library(backend);
+    this.lending = new Lending(backend);
+    this.usage = new Usage(backend);
     this.conversations = new Conversations(backend);
     this.chat = new Chat(backend, (id) => this.place.chat(id));
     this.plan = new Plan(backend);
@@ -118,6 +123,7 @@ export class App {
       this.compute.engines.refresh(),
       this.compute.models.refresh(),
       this.library.refresh(),
+      this.lending.told.refresh(),
       this.conversations.list.refresh(),
       this.documents.refresh(),
     ]);
@@ -147,6 +153,8 @@ export class App {
     void this.networks.relays.refresh();
     void this.compute.models.refresh();
     void this.knocks.refresh();
+    void this.lending.told.refresh();
+    this.usage.changed();
     this.documents.switched();
   }
 
@@ -179,6 +187,12 @@ export class App {
         break;
       case "models_changed":
         void this.compute.models.refresh();
+        break;
+      case "lending_changed":
+        void this.lending.told.refresh();
+        break;
+      case "usage_changed":
+        this.usage.changed();
         break;
       case "shelf_changed":
         void this.library.refresh();

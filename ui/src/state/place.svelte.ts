@@ -6,6 +6,8 @@ export const SECTIONS = [
   "engines",
   "prompts",
   "permissions",
+  "lending",
+  "usage",
   "api",
   "about",
 ] as const;

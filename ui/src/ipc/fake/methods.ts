@@ -142,6 +142,7 @@ export const METHODS: Record<string, Method> = {
   },
   accepting_set(daemon, { accepting }) {
     found(daemon.world.devices[0], "device").accepting = accepting as never;
+    daemon.world.lending = { ...daemon.world.lending, accepting: accepting as never };
     daemon.emit({ event: "devices_changed" });
     return accepting;
   },

@@ -97,6 +97,17 @@ function bare(): World {
   return world;
 }
 
+function paused(): World {
+  const world = home();
+  world.lending = {
+    ...world.lending,
+    pause: { until: null, at_once: false },
+    closed: "You paused lending.",
+    waiting: [],
+  };
+  return world;
+}
+
 /** This device was removed from a network that it still has among the saved ones. */
 function removed(): World {
   const world = home();
@@ -141,6 +152,8 @@ export const SCENES: Record<string, () => World> = {
   handed,
   unsound,
   bare,
+  paused,
+  unused: () => ({ ...home(), usage: [] }),
   queued: () => holding("queued", { position: 2, wait_ms: 9_000 }),
   loading: () => holding("loading", { percent: 40, wait_ms: 6_000 }),
   prefill: () => holding("prefill", { percent: 60 }),
