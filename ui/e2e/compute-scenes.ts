@@ -132,11 +132,32 @@ export const COMPUTE_SCENES: Record<string, Scene> = {
     hash: "#/settings/lending",
     act: async (page) => {
       for (const name of ["Skip this step", "Skip this step", "Skip to the app"]) await button(name)(page);
-      await text("No network is active")(page);
+      await text("none is active now")(page);
     },
   },
   usage: { fake: "home", hash: "#/settings/usage", picture: "usage", act: text("not compared yet") },
   "usage, nothing yet": { fake: "unused", hash: "#/settings/usage", act: text("Nothing yet") },
+  "local API, the whole page": {
+    fake: "home",
+    hash: "#/settings/api",
+    act: async (page) => {
+      await text("refused with 404")(page);
+      await page.getByTestId("request").last().scrollIntoViewIfNeeded();
+    },
+  },
+  "local API, a key required": { fake: "locked", hash: "#/settings/api", act: text("A key is required") },
+  "local API, a new key": { fake: "home", hash: "#/settings/api", act: button("New key") },
+  "local API, the key this once": {
+    fake: "home",
+    hash: "#/settings/api",
+    picture: "api-key",
+    act: async (page) => {
+      await button("New key")(page);
+      await page.getByLabel("Name").fill("Home assistant");
+      await button("Make key")(page);
+      await page.getByTestId("secret").waitFor();
+    },
+  },
   "going on with another model": {
     fake: "failed",
     hash: "#/chat/c1",

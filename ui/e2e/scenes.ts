@@ -204,7 +204,12 @@ export const SCENES: Record<string, Scene> = {
   },
   "settings, engines": { fake: "home", hash: "#/settings/engines", picture: "settings-engines" },
   "adding an engine": { fake: "home", hash: "#/settings/engines", act: press("Add an engine") },
-  "settings, local API": { fake: "home", hash: "#/settings/api", picture: "settings-api" },
+  "settings, local API": {
+    fake: "home",
+    hash: "#/settings/api",
+    picture: "settings-api",
+    act: (page) => page.getByText("For OpenAI’s clients").waitFor(),
+  },
   "settings, about": { fake: "home", hash: "#/settings/about", picture: "settings-about" },
   starting: { fake: "starting" },
   "another version": { fake: "mismatch", picture: "version-mismatch" },

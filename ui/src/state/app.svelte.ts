@@ -16,6 +16,7 @@ import { Joining } from "./joining.svelte";
 import { Knocks } from "./knocks.svelte";
 import { Lending, Usage } from "./lending.svelte";
 import { Library } from "./library.svelte";
+import { LocalApi } from "./local-api.svelte";
 import { Nearby } from "./nearby.svelte";
 import { Networks } from "./networks.svelte";
 import { Notices } from "./notices.svelte";
@@ -36,6 +37,7 @@ export class App {
   readonly library: Library;
   readonly lending: Lending;
   readonly usage: Usage;
+  readonly localApi: LocalApi;
   readonly conversations: Conversations;
   readonly chat: Chat;
   readonly choice: Choice;
@@ -64,6 +66,7 @@ export class App {
     this.library = new Library(backend);
     this.lending = new Lending(backend);
     this.usage = new Usage(backend);
+    this.localApi = new LocalApi(backend);
     this.conversations = new Conversations(backend);
     this.chat = new Chat(backend, (id) => this.place.chat(id));
     this.plan = new Plan(backend);
@@ -193,6 +196,9 @@ export class App {
         break;
       case "usage_changed":
         this.usage.changed();
+        break;
+      case "api_requests_changed":
+        this.localApi.changed();
         break;
       case "shelf_changed":
         void this.library.refresh();

@@ -42,8 +42,9 @@ test("lending shows what runs and what waits, and is paused and taken up again",
 test("a rule counts as soon as its field is left; what is no number does not", async () => {
   show(app, LendingSection, {});
   const field = (await screen.findByLabelText("Tokens a day")) as HTMLInputElement;
+  field.focus();
   await fireEvent.input(field, { target: { value: "-3" } });
-  await fireEvent.blur(field);
+  await fireEvent.keyDown(field, { key: "Enter" });
   expect(field.getAttribute("aria-invalid")).toBe("true");
   expect(last("lend_set")).toBeUndefined();
   await fireEvent.input(field, { target: { value: "5000" } });
@@ -79,6 +80,7 @@ test("a member has rules of its own, and none again when the last is gone", asyn
   expect(row.textContent).toContain("1 at once · 20,000 tokens a day");
   await fireEvent.click(within(row).getByRole("button", { name: /Phone/ }));
   for (const label of ["Tokens a day", "Requests at once"]) {
+    within(row).getByLabelText(label).focus();
     await fireEvent.input(within(row).getByLabelText(label), { target: { value: "" } });
     await fireEvent.blur(within(row).getByLabelText(label));
     await settle();

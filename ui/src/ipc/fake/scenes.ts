@@ -97,6 +97,17 @@ function bare(): World {
   return world;
 }
 
+function locked(): World {
+  const world = home();
+  const base_url = "http://192.168.1.23:1473";
+  world.api = {
+    local: { openai_url: `${base_url}/v1`, base_url, key_required: true, beyond_loopback: true },
+    keys: [],
+    requests: [],
+  };
+  return world;
+}
+
 function paused(): World {
   const world = home();
   world.lending = {
@@ -153,6 +164,7 @@ export const SCENES: Record<string, () => World> = {
   unsound,
   bare,
   paused,
+  locked,
   unused: () => ({ ...home(), usage: [] }),
   queued: () => holding("queued", { position: 2, wait_ms: 9_000 }),
   loading: () => holding("loading", { percent: 40, wait_ms: 6_000 }),
