@@ -158,6 +158,19 @@ export const COMPUTE_SCENES: Record<string, Scene> = {
       await page.getByTestId("secret").waitFor();
     },
   },
+  "comparing, before": { fake: "home", hash: "#/compare", act: text("One question, several devices") },
+  comparing: {
+    fake: "home",
+    hash: "#/compare",
+    picture: "compare",
+    act: async (page) => {
+      await page.getByRole("radio", { name: "3", exact: true }).click();
+      const field = page.getByLabel("Question to several devices");
+      await field.fill("Plan a dinner for eight. Two are vegan, one hates coriander.");
+      await field.press("Enter");
+      await page.getByText("soonest").waitFor({ timeout: 20_000 });
+    },
+  },
   "going on with another model": {
     fake: "failed",
     hash: "#/chat/c1",

@@ -5,6 +5,7 @@ import { proposalText } from "../i18n/tools";
 import { Activity } from "./activity.svelte";
 import { Chat } from "./chat.svelte";
 import { Choice } from "./choice.svelte";
+import { Compare } from "./compare.svelte";
 import { Compute } from "./compute.svelte";
 import { Connections } from "./connections.svelte";
 import { Conversations } from "./conversations.svelte";
@@ -41,6 +42,7 @@ export class App {
   readonly conversations: Conversations;
   readonly chat: Chat;
   readonly choice: Choice;
+  readonly compare: Compare;
   readonly plan: Plan;
   readonly governance: Governance;
   readonly connections: Connections;
@@ -69,6 +71,7 @@ export class App {
     this.localApi = new LocalApi(backend);
     this.conversations = new Conversations(backend);
     this.chat = new Chat(backend, (id) => this.place.chat(id));
+    this.compare = new Compare(backend);
     this.plan = new Plan(backend);
     this.governance = new Governance(backend);
     this.connections = new Connections(backend);
@@ -139,6 +142,7 @@ export class App {
     this.joining.resume();
     this.chat.resume();
     this.library.resume();
+    this.compare.resume();
   }
 
   async #networksChanged(): Promise<void> {
@@ -149,6 +153,7 @@ export class App {
     this.#network = active;
     if (!switched) return;
     this.chat.reset();
+    this.compare.reset();
     this.place.inspected = undefined;
     if (this.place.view.name === "chat") this.place.chat();
     this.conversations.reset();

@@ -39,6 +39,7 @@ export type Page = Part | PromptPart;
 
 export type View =
   | { name: "chat"; conversation: string | undefined }
+  | { name: "compare" }
   | { name: "models"; page: ModelPage }
   | { name: "doctor"; device: string | undefined }
   | { name: "settings"; section: Section; item: string | undefined; part?: Page | undefined };
@@ -50,6 +51,7 @@ export function parse(hash: string): View {
     const section = SECTIONS.find((one) => one === first) ?? "general";
     return { name, section, item, part: PAGES.find((one) => one === page) };
   }
+  if (name === "compare") return { name };
   if (name === "models") return { name, page: MODEL_PAGES.find((one) => one === first) ?? "here" };
   if (name === "doctor") return { name, device: first };
   return { name: "chat", conversation: first === "" ? undefined : first };
@@ -61,6 +63,8 @@ function partsOf(view: View): (string | undefined)[] {
       return ["chat", view.conversation];
     case "doctor":
       return ["doctor", view.device];
+    case "compare":
+      return ["compare"];
     case "models":
       return ["models", view.page];
     case "settings":
@@ -108,6 +112,10 @@ export class Place {
 
   settings(section: Section = "general", item?: string, part?: Page): void {
     this.go({ name: "settings", section, item, part });
+  }
+
+  compare(): void {
+    this.go({ name: "compare" });
   }
 
   models(page: ModelPage = "here"): void {
