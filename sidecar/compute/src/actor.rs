@@ -12,13 +12,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
-use crate::builtin::{Builtin, ChildEvent, ModelFiles};
+use crate::builtin::{Builtin, ChildEvent, Freed, ModelFiles, UnloadReply};
 use crate::client::{Clients, Peer};
 use crate::config::Tuning;
 use crate::external::External;
 use crate::forward::{RouteReply, Target};
 use crate::probe::{Probe, probe};
-use crate::{ComputeError, ComputeSnapshot, EngineId, EngineInfo, EngineSpec, EngineState};
+use crate::{
+    ComputeError, ComputeSnapshot, EngineId, EngineInfo, EngineKind, EngineSpec, EngineState, Hardware, HardwareRoots,
+};
 
 /// Where the actor answers a question about one engine.
 pub(crate) type InfoReply = oneshot::Sender<Result<EngineInfo, ComputeError>>;
@@ -29,6 +31,21 @@ pub(crate) enum Message {
         model: String,
         wants_embedding: bool,
         reply: RouteReply,
+    },
+    /// Takes a model of the built-in engine out of memory.
+    Unload {
+        model: String,
+        reply: UnloadReply,
+    },
+    /// Keeps a model of the built-in engine in memory, or no longer.
+    Pin {
+        model: String,
+        on: bool,
+    },
+    /// How to ask an engine, and what it is.
+    Peer {
+        id: EngineId,
+        reply: oneshot::Sender<Result<(Peer, EngineKind), ComputeError>>,
     },
     Add {
         spec: Box<EngineSpec>,
@@ -63,12 +80,14 @@ enum Waiter {
 enum Done {
     Probed { id: EngineId, generation: u64, answer: Result<Probe, ComputeError>, waiter: Waiter },
     Scanned { files: ModelFiles, waiter: Waiter },
+    Looked { hardware: Box<Hardware> },
 }
 
 /// The state. See the module's text.
 pub(crate) struct Actor {
     inbox: mpsc::Receiver<Message>,
     events: mpsc::Receiver<ChildEvent>,
+    freed: mpsc::UnboundedReceiver<Freed>,
     publish: watch::Sender<Arc<ComputeSnapshot>>,
     clients: Clients,
     tuning: Tuning,
@@ -82,22 +101,28 @@ pub(crate) struct Actor {
 impl Actor {
     pub(crate) fn new(
         inbox: mpsc::Receiver<Message>,
-        events: mpsc::Receiver<ChildEvent>,
+        (events, freed): (mpsc::Receiver<ChildEvent>, mpsc::UnboundedReceiver<Freed>),
         publish: watch::Sender<Arc<ComputeSnapshot>>,
         clients: Clients,
         tuning: Tuning,
         builtin: Option<Builtin>,
     ) -> Self {
+        let mut tasks = JoinSet::new();
+        if builtin.is_some() {
+            // Drivers may take their time; until they have told, there is no limit.
+            tasks.spawn_blocking(|| Done::Looked { hardware: Box::new(Hardware::read(&HardwareRoots::default())) });
+        }
         let rescan = builtin.as_ref().map(|_| Instant::now() + tuning.poll);
         Self {
             inbox,
             events,
+            freed,
             publish,
             clients,
             tuning,
             builtin,
             externals: BTreeMap::new(),
-            tasks: JoinSet::new(),
+            tasks,
             generation: 0,
             rescan,
         }
@@ -120,6 +145,11 @@ impl Actor {
                 Some(event) = self.events.recv() => {
                     if let Some(builtin) = &mut self.builtin {
                         builtin.news(event, Instant::now());
+                    }
+                }
+                Some(freed) = self.freed.recv() => {
+                    if let Some(builtin) = &mut self.builtin {
+                        builtin.freed(&freed, Instant::now());
                     }
                 }
                 message = self.inbox.recv() => match message {
@@ -159,6 +189,18 @@ impl Actor {
     fn handle(&mut self, message: Message) -> Option<oneshot::Sender<()>> {
         match message {
             Message::Route { model, wants_embedding, reply } => self.route(&model, wants_embedding, reply),
+            Message::Unload { model, reply } => match &mut self.builtin {
+                Some(builtin) => builtin.unload(&model, reply, Instant::now()),
+                None => drop(reply.send(Err(ComputeError::ModelNotFound { model }))),
+            },
+            Message::Pin { model, on } => {
+                if let Some(builtin) = &mut self.builtin {
+                    builtin.pin(model, on);
+                }
+            }
+            Message::Peer { id, reply } => {
+                let _ = reply.send(self.peer(&id));
+            }
             Message::Add { spec, reply } => self.add(spec, reply),
             Message::Remove { id, reply } => {
                 let removed = self.remove(&id);
@@ -178,7 +220,7 @@ impl Actor {
         let external = self.externals.values().find(|engine| engine.has(model));
         match (here, external, &mut self.builtin) {
             (Some(true), _, Some(builtin)) | (Some(false), None, Some(builtin)) => {
-                builtin.route(model, wants_embedding, reply);
+                builtin.route(model, wants_embedding, reply, Instant::now());
             }
             (_, Some(engine), _) => {
                 let spec = &engine.spec;
@@ -189,10 +231,19 @@ impl Actor {
                     key: spec.key.clone(),
                     client,
                     ended: None,
+                    in_use: None,
                 }));
             }
             _ => reply.send(Err(ComputeError::ModelNotFound { model: model.to_owned() })),
         }
+    }
+
+    fn peer(&self, id: &EngineId) -> Result<(Peer, EngineKind), ComputeError> {
+        let engine = self.externals.get(id).ok_or_else(|| ComputeError::EngineNotFound { id: id.clone() })?;
+        let spec = &engine.spec;
+        let client = self.clients.for_url(&spec.url)?;
+        let peer = Peer { client, url: spec.url.clone(), key: spec.key.clone(), limit: self.tuning.probe };
+        Ok((peer, engine.info().kind))
     }
 
     fn add(&mut self, spec: Box<EngineSpec>, reply: InfoReply) {
@@ -276,6 +327,11 @@ impl Actor {
         match done {
             Done::Probed { id, generation, answer, waiter } => self.probed(&id, generation, answer, waiter),
             Done::Scanned { files, waiter } => self.scanned(files, waiter),
+            Done::Looked { hardware } => {
+                if let Some(builtin) = &mut self.builtin {
+                    builtin.made_of(&hardware, Instant::now());
+                }
+            }
         }
     }
 
@@ -323,7 +379,7 @@ impl Actor {
         if !matches!(waiter, Waiter::Nobody) {
             builtin.forgive();
         }
-        builtin.found(files);
+        builtin.found(files, Instant::now());
         let told = builtin.check().map(|()| builtin.info());
         self.publish();
         if let Waiter::Tests(reply) = waiter {

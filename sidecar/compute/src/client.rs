@@ -94,6 +94,18 @@ impl Peer {
         tokio::time::timeout(self.limit, work).await.map_err(late)?
     }
 
+    /// Sends JSON and gives the head of the answer, whatever its status. There is no limit of time but the caller's.
+    pub(crate) async fn send(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Result<Response, ComputeError> {
+        let request = self.client.request(method, self.url.join(path)).header(CONTENT_TYPE, "application/json");
+        let sent = with_key(request, self.key.as_ref()).body(body.to_string()).send().await;
+        check(&self.url, self.key.is_some(), sent.map_err(|error| send_error(&self.url, self.limit, &error))?)
+    }
+
     async fn json<T: DeserializeOwned>(&self, path: &str, response: Response) -> Result<T, ComputeError> {
         if !response.status().is_success() {
             let what = format!("it answers {path} with status {}", response.status().as_u16());

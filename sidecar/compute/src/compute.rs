@@ -3,21 +3,23 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tracing::Instrument as _;
 
 use crate::actor::{Actor, Message};
 use crate::builtin::Builtin;
-use crate::client::Clients;
+use crate::client::{Clients, Peer};
 use crate::config::Tuning;
 use crate::forward::{RouteReply, Sent};
 use crate::{
     ComputeConfig, ComputeError, ComputeSnapshot, EngineId, EngineInfo, EngineKind, EngineResponse, EngineSpec,
-    EngineUrl, OpenAiPath, Purpose,
+    EngineState, EngineUrl, OpenAiPath, Pull, Purpose, Used, ollama,
 };
 
 /// Messages that may wait for the actor, which answers each in microseconds.
 const INBOX: usize = 256;
+/// Uses of models that may wait for whoever keeps count of them.
+const USES: usize = 256;
 /// Where Ollama listens when it is not told otherwise.
 const OLLAMA: &str = "http://127.0.0.1:11434";
 
@@ -29,6 +31,7 @@ const OLLAMA: &str = "http://127.0.0.1:11434";
 pub struct Compute {
     inbox: mpsc::Sender<Message>,
     snapshot: watch::Receiver<Arc<ComputeSnapshot>>,
+    uses: broadcast::Sender<Used>,
 }
 
 impl Compute {
@@ -51,19 +54,23 @@ impl Compute {
         let clients = Clients::new()?;
         let (inbox, messages) = mpsc::channel(INBOX);
         let (events_in, events) = mpsc::channel(INBOX);
+        let (freed_in, freed) = mpsc::unbounded_channel();
         let (publish, snapshot) = watch::channel(Arc::new(ComputeSnapshot::default()));
         let mut builtin = match config.builtin {
-            Some(config) => Some(Builtin::new(config, tuning, clients.plain(), events_in)?),
+            Some(config) => Some(Builtin::new(config, tuning, clients.plain(), events_in, freed_in)?),
             None => None,
         };
         if let Some(builtin) = &mut builtin {
             let files = tokio::task::spawn_blocking(builtin.scanner()).await;
-            builtin.found(files.map_err(|error| ComputeError::Setup {
-                what: "reading the model folders".to_owned(),
-                cause: error.to_string(),
-            })?);
+            builtin.found(
+                files.map_err(|error| ComputeError::Setup {
+                    what: "reading the model folders".to_owned(),
+                    cause: error.to_string(),
+                })?,
+                std::time::Instant::now(),
+            );
         }
-        let mut actor = Actor::new(messages, events, publish, clients, tuning, builtin);
+        let mut actor = Actor::new(messages, (events, freed), publish, clients, tuning, builtin);
         let mut ids = vec![EngineId::builtin()];
         let added = config.engines.iter().any(|spec| Some(&spec.url) == ollama.as_ref());
         for spec in config.engines {
@@ -79,7 +86,7 @@ impl Compute {
         }
         actor.publish();
         tokio::spawn(actor.run().instrument(tracing::info_span!("compute")));
-        Ok(Self { inbox, snapshot })
+        Ok(Self { inbox, snapshot, uses: broadcast::Sender::new(USES) })
     }
 
     /// Engines and models as they are now. Cheap.
@@ -128,14 +135,98 @@ impl Compute {
         }
     }
 
+    /// Every use of a model from now on.
+    pub fn uses(&self) -> broadcast::Receiver<Used> {
+        self.uses.subscribe()
+    }
+
+    /// Loads `model` as a person asks: one of the built-in engine, or of an Ollama, which is told whether it `stays`.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load) gives them, and [`ComputeError::KeepsItself`] for a model of another engine.
+    pub async fn preload(&self, model: &str, stays: bool) -> Result<(), ComputeError> {
+        match self.keeper(model).await? {
+            Some((id, peer)) => {
+                ollama::load(&peer, model, stays).await?;
+                self.test_engine(id).await.map(drop)
+            }
+            None => self.load(model).await,
+        }
+    }
+
     /// Loads `model` if it is one of the built-in engine's and not loaded yet, so that the next request need not wait.
     ///
     /// # Errors
-    /// [`ComputeError::ModelNotFound`], [`ComputeError::ModelFailed`], or why there is no engine to load it.
+    /// [`ComputeError::ModelNotFound`], [`ComputeError::ModelFailed`], [`ComputeError::Unloaded`], or why there is no
+    /// engine to load it.
     pub async fn load(&self, model: &str) -> Result<(), ComputeError> {
         let wants_embedding = self.snapshot().model(model).is_some_and(|model| model.purpose == Purpose::Embedding);
         let route = |reply| Message::Route { model: model.to_owned(), wants_embedding, reply: RouteReply(reply) };
-        self.ask(route).await?.map(|_| ())
+        self.ask(route).await?.map(drop)
+    }
+
+    /// Takes `model` out of memory; returns when it is. Answers that it is giving are let end first.
+    ///
+    /// # Errors
+    /// [`ComputeError::ModelNotFound`], [`ComputeError::KeepsItself`], or why its engine does not do so.
+    pub async fn unload(&self, model: &str) -> Result<(), ComputeError> {
+        if let Some((id, peer)) = self.keeper(model).await? {
+            ollama::unload(&peer, model).await?;
+            return self.test_engine(id).await.map(drop);
+        }
+        self.ask(|reply| Message::Unload { model: model.to_owned(), reply }).await?
+    }
+
+    /// Keeps a model of the built-in engine in memory, once it is there, or no longer.
+    ///
+    /// # Errors
+    /// [`ComputeError::Stopping`].
+    pub async fn pin(&self, model: &str, on: bool) -> Result<(), ComputeError> {
+        self.inbox.send(Message::Pin { model: model.to_owned(), on }).await.map_err(|_| ComputeError::Stopping)
+    }
+
+    /// Has Ollama delete `model`. Whether it was one of its models.
+    ///
+    /// # Errors
+    /// Why it was not deleted.
+    pub async fn delete(&self, model: &str) -> Result<bool, ComputeError> {
+        match self.keeper(model).await {
+            Ok(Some((id, peer))) => {
+                ollama::delete(&peer, model).await?;
+                self.test_engine(id).await.map(|_| true)
+            }
+            Ok(None) | Err(ComputeError::KeepsItself { .. } | ComputeError::ModelNotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Has the Ollama of this device fetch `model` (`llama3.2:1b`), and tells how far it is. Also gives its id; it is to
+    /// be asked for its models ([`test_engine`](Self::test_engine)) when it is done.
+    ///
+    /// # Errors
+    /// [`ComputeError::NoOllama`], or why it refuses.
+    pub async fn pull(&self, model: &str) -> Result<(EngineId, Pull), ComputeError> {
+        let snapshot = self.snapshot();
+        let is_ollama = |engine: &&EngineInfo| engine.kind == EngineKind::Ollama && engine.state == EngineState::Ready;
+        let id = snapshot.engines.iter().find(is_ollama).map(|engine| engine.id.clone());
+        let id = id.ok_or(ComputeError::NoOllama)?;
+        let (peer, _) = self.ask(|reply| Message::Peer { id: id.clone(), reply }).await??;
+        Ok((id, ollama::pull(peer, model).await?))
+    }
+
+    /// The Ollama that has `model`; none when the built-in engine has it.
+    async fn keeper(&self, model: &str) -> Result<Option<(EngineId, Peer)>, ComputeError> {
+        let snapshot = self.snapshot();
+        let found = snapshot.model(model).ok_or_else(|| ComputeError::ModelNotFound { model: model.to_owned() })?;
+        if found.engine == EngineId::builtin() {
+            return Ok(None);
+        }
+        let id = found.engine.clone();
+        let (peer, kind) = self.ask(|reply| Message::Peer { id: id.clone(), reply }).await??;
+        if kind != EngineKind::Ollama {
+            return Err(ComputeError::KeepsItself { engine: id, model: model.to_owned() });
+        }
+        Ok(Some((id, peer)))
     }
 
     /// Forwards the body of an OpenAI request (valid JSON whose `model` is `model`) to the engine that has `model`,
@@ -152,7 +243,11 @@ impl Compute {
             let route = |reply| Message::Route { model: model.to_owned(), wants_embedding, reply: RouteReply(reply) };
             let target = self.ask(route).await??;
             match target.send(path, body.clone()).await? {
-                Sent::Answer(answer) => return Ok(answer),
+                Sent::Answer(answer) => {
+                    // It need not be counted by anybody.
+                    let _ = self.uses.send(Used { engine: answer.engine.clone(), model: answer.model.clone() });
+                    return Ok(answer);
+                }
                 // It died with nothing to do, a moment before; the next route waits for its successor.
                 Sent::ChildGone(_) if again => again = false,
                 Sent::ChildGone(error) => return Err(error),

@@ -1,5 +1,6 @@
 //! What the daemon tells this crate at the start.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,6 +28,13 @@ pub struct BuiltinConfig {
     pub demo_model: Option<PathBuf>,
     /// Threads per loaded model; none to let llama-server choose.
     pub threads: Option<u16>,
+    /// How long a model stays in memory that nobody asks; none for as long as there is room.
+    pub idle: Option<Duration>,
+    /// Most memory that loaded models take together, in bytes; none for what the device can give. One model alone may
+    /// take more.
+    pub memory_bytes: Option<u64>,
+    /// Models that stay in memory, once they are there.
+    pub pinned: BTreeSet<String>,
     /// A private folder, made with mode 0700: the working directory of the children.
     pub run_dir: PathBuf,
 }
@@ -64,6 +72,8 @@ pub(crate) struct Tuning {
     pub(crate) load: Duration,
     /// How long a child may take to end by itself after SIGTERM.
     pub(crate) grace: Duration,
+    /// Smallest file, in bytes, that tells how fast models are loaded: with smaller ones the start of the process counts.
+    pub(crate) measured_from: u64,
 }
 
 impl Default for Tuning {
@@ -74,6 +84,7 @@ impl Default for Tuning {
             probe: Duration::from_secs(4),
             load: Duration::from_secs(300),
             grace: Duration::from_millis(1200),
+            measured_from: 100_000_000,
         }
     }
 }

@@ -190,6 +190,31 @@ pub enum ComputeError {
         /// Why, and the next step.
         reason: String,
     },
+    /// A person took the model out of memory before it was loaded.
+    #[error("The model \"{model}\" was taken out of memory before it was ready. Ask again to load it.")]
+    Unloaded {
+        /// The model that was asked for.
+        model: String,
+    },
+    /// The engine decides by itself what is in memory.
+    #[error("The engine {engine} loads and unloads \"{model}\" by itself. Ask it something, or stop it there.")]
+    KeepsItself {
+        /// The engine.
+        engine: EngineId,
+        /// The model that was asked for.
+        model: String,
+    },
+    /// There is no Ollama to ask.
+    #[error("No Ollama answers on this device. Start it, or get the model from elsewhere.")]
+    NoOllama,
+    /// Ollama did not do what was asked.
+    #[error("Ollama at {url} refuses: {reason}.")]
+    Refused {
+        /// The engine's address.
+        url: EngineUrl,
+        /// In its words.
+        reason: String,
+    },
     /// See [`ErrorKind::Unsupported`].
     #[error("\"{model}\" is {is}: it cannot {asked}. Choose another model.")]
     Unsupported {
@@ -218,12 +243,15 @@ impl ComputeError {
             Self::KeyNeeded { .. } | Self::KeyRefused { .. } => ErrorKind::EngineUnauthorized,
             Self::EngineNotFound { .. } => ErrorKind::EngineNotFound,
             Self::EngineExists { .. } => ErrorKind::EngineExists,
-            Self::NoBinary { .. } | Self::Setup { .. } | Self::Died { .. } | Self::BrokeOff { .. } => {
-                ErrorKind::EngineFailed
-            }
+            Self::NoBinary { .. }
+            | Self::Setup { .. }
+            | Self::Died { .. }
+            | Self::BrokeOff { .. }
+            | Self::Refused { .. } => ErrorKind::EngineFailed,
+            Self::NoOllama => ErrorKind::EngineNotFound,
             Self::ModelNotFound { .. } => ErrorKind::ModelNotFound,
-            Self::ModelFailed { .. } => ErrorKind::ModelFailed,
-            Self::Unsupported { .. } | Self::BuiltinStays => ErrorKind::Unsupported,
+            Self::ModelFailed { .. } | Self::Unloaded { .. } => ErrorKind::ModelFailed,
+            Self::Unsupported { .. } | Self::KeepsItself { .. } | Self::BuiltinStays => ErrorKind::Unsupported,
             Self::Stopping => ErrorKind::Stopping,
         }
     }

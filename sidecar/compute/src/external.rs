@@ -126,6 +126,7 @@ mod tests {
             engine: engine.spec.id.clone(),
             state: ModelState::Available,
             reason: None,
+            percent: None,
             context_length: None,
             size_bytes: None,
             demo: false,

@@ -15,7 +15,7 @@ use http::{HeaderMap, StatusCode};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::builtin::ExitWatch;
+use crate::builtin::{ExitWatch, InUse};
 use crate::client::{broke_off, check, send_error, with_key};
 use crate::{ComputeError, EngineId, EngineUrl, Secret};
 
@@ -79,7 +79,7 @@ impl fmt::Debug for EngineResponse {
 }
 
 /// The way to a model, handed out by the actor.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) engine: EngineId,
     pub(crate) model: String,
@@ -88,6 +88,9 @@ pub(crate) struct Target {
     pub(crate) client: reqwest::Client,
     /// For a child of ours: tells how it ended.
     pub(crate) ended: Option<ExitWatch>,
+    /// For a child of ours: keeps it, as long as it answers.
+    #[expect(dead_code, reason = "held to be dropped")]
+    pub(crate) in_use: Option<InUse>,
 }
 
 /// Where the actor sends a [`Target`]. The receiver may be gone: the request was cancelled.

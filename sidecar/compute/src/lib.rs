@@ -36,6 +36,7 @@ mod forward;
 mod gguf;
 mod hardware;
 pub mod library;
+mod ollama;
 mod platform;
 mod probe;
 mod types;
@@ -47,7 +48,8 @@ pub use config::{BuiltinConfig, ComputeConfig, EngineSpec};
 pub use error::{ComputeError, ErrorKind};
 pub use forward::{EngineBody, EngineResponse, OpenAiPath};
 pub use hardware::{Battery, Cpu, Disk, Gauge, Gpu, GpuVendor, Hardware, HardwareRoots, Load, Readings};
+pub use ollama::{Pull, Pulled};
 pub use types::{
-    ComputeSnapshot, EngineId, EngineInfo, EngineKind, EngineState, ModelInfo, ModelState, Purpose, Secret,
+    ComputeSnapshot, EngineId, EngineInfo, EngineKind, EngineState, ModelInfo, ModelState, Purpose, Secret, Used,
 };
 pub use url::EngineUrl;

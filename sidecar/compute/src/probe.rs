@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::client::Peer;
 use crate::error::hides;
-use crate::{ComputeError, EngineId, EngineKind, ModelInfo, ModelState, Purpose};
+use crate::{ComputeError, EngineId, EngineKind, ModelInfo, ModelState, Purpose, ollama};
 
 /// Most models that are listed of one engine.
 const MAX_MODELS: usize = 2000;
@@ -73,10 +73,10 @@ struct Props {}
 /// Asks the engine at `peer`. With `kind` none, Ollama's own API is tried first, then OpenAI's.
 pub(crate) async fn probe(peer: &Peer, id: &EngineId, kind: Option<EngineKind>) -> Result<Probe, ComputeError> {
     match kind {
-        Some(EngineKind::Ollama) => ollama(peer, id).await,
+        Some(EngineKind::Ollama) => of_ollama(peer, id).await,
         Some(kind) => open_ai(peer, id, Some(kind)).await,
         None => match peer.get::<OllamaVersion>("/api/version").await {
-            Ok(_) => ollama(peer, id).await,
+            Ok(_) => of_ollama(peer, id).await,
             Err(
                 error @ (ComputeError::Unreachable { .. } | ComputeError::Slow { .. } | ComputeError::Setup { .. }),
             ) => Err(error),
@@ -85,13 +85,15 @@ pub(crate) async fn probe(peer: &Peer, id: &EngineId, kind: Option<EngineKind>) 
     }
 }
 
-async fn ollama(peer: &Peer, id: &EngineId) -> Result<Probe, ComputeError> {
+async fn of_ollama(peer: &Peer, id: &EngineId) -> Result<Probe, ComputeError> {
     let tags: OllamaTags = peer.get("/api/tags").await?;
+    let loaded = ollama::loaded(peer).await;
     let models = tags.models.into_iter().filter(|model| is_name(&model.name)).take(MAX_MODELS);
     let models = models.map(|model| {
+        let state = if loaded.contains(&model.name) { ModelState::Ready } else { ModelState::Available };
         let embeds = model.details.family.is_some_and(|family| family.contains("bert"));
         let purpose = if embeds { Purpose::Embedding } else { Purpose::Chat };
-        listed(id, model.name, ModelState::Available, None, model.size, purpose)
+        listed(id, model.name, state, None, model.size, purpose)
     });
     Ok(Probe { kind: EngineKind::Ollama, models: models.collect() })
 }
@@ -135,5 +137,15 @@ fn listed(
     size_bytes: Option<u64>,
     purpose: Purpose,
 ) -> ModelInfo {
-    ModelInfo { id, engine: engine.clone(), state, reason: None, context_length, size_bytes, demo: false, purpose }
+    ModelInfo {
+        id,
+        engine: engine.clone(),
+        state,
+        reason: None,
+        percent: None,
+        context_length,
+        size_bytes,
+        demo: false,
+        purpose,
+    }
 }

@@ -167,6 +167,8 @@ pub struct EngineInfo {
 pub enum ModelState {
     /// Here, and loaded with the first request.
     Available,
+    /// On its way to a device. An engine never says so of a model; whoever downloads it does.
+    Downloading,
     /// Being loaded, or about to be started again.
     Loading,
     /// Loaded.
@@ -194,8 +196,11 @@ pub struct ModelInfo {
     pub engine: EngineId,
     /// Where it stands.
     pub state: ModelState,
-    /// Why, when it failed or is being started again.
+    /// Why, when it failed, is being started again or waits for memory.
     pub reason: Option<String>,
+    /// How far loading is, 0 to 95 in steps of 5: an estimate from how fast earlier models were loaded; none before
+    /// there were any.
+    pub percent: Option<u8>,
     /// Tokens it can take at once, when known. For the built-in engine: what it is loaded with.
     pub context_length: Option<u32>,
     /// Its size on disk in bytes, when known.
@@ -204,6 +209,15 @@ pub struct ModelInfo {
     pub demo: bool,
     /// What it is for.
     pub purpose: Purpose,
+}
+
+/// A model was given something to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Used {
+    /// The engine it runs on.
+    pub engine: EngineId,
+    /// Its id.
+    pub model: String,
 }
 
 /// Everything a reader can know at one moment.

@@ -2,9 +2,15 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use myownmesh_compute::BuiltinConfig;
+use myownmesh_compute::{BuiltinConfig, EngineId};
 
+use crate::config::Config;
+use crate::library::Notes;
+
+/// Minutes that a model stays in memory that nobody asks, unless a person says otherwise.
+const IDLE_MINUTES: u32 = 10;
 const DEMO: &str = "myownllm-demo.gguf";
 const ENGINE: &str = if cfg!(windows) { "llama-server.exe" } else { "llama-server" };
 
@@ -17,6 +23,18 @@ pub(crate) fn config(home: &Path, env: impl Fn(&str) -> Option<OsString>) -> Bui
         demo_model: demo_model(folder.as_deref(), &env),
         threads: env("MYOWNMESH_ENGINE_THREADS").and_then(|text| text.to_str()?.parse().ok()),
         run_dir: home.join("run").join("engine"),
+        ..BuiltinConfig::default()
+    }
+}
+
+/// The same with what a person settled about memory.
+pub(crate) fn with_settings(engine: BuiltinConfig, config: &Config, notes: &Notes) -> BuiltinConfig {
+    let idle = config.model_idle_minutes.unwrap_or(IDLE_MINUTES);
+    BuiltinConfig {
+        idle: (idle > 0).then(|| Duration::from_secs(u64::from(idle) * 60)),
+        memory_bytes: config.model_memory_mb.map(|megabytes| megabytes.saturating_mul(1_000_000)),
+        pinned: notes.pinned(&EngineId::builtin()),
+        ..engine
     }
 }
 

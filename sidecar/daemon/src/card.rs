@@ -6,10 +6,17 @@ use myownmesh_control::types::Accepting;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::lending::QueueLoad;
+use crate::library::Underway;
+use crate::planner::Machine;
+
 /// Largest card that is published, in bytes; the mesh takes 64 KiB.
 const MAX_BYTES: usize = 60 * 1024;
 /// Most models that are read from another device's card.
 const MAX_MODELS: usize = 512;
+/// Most requests and longest wait that are believed of another device; a wait of an hour is as good as for ever.
+const MAX_QUEUE: u32 = 10_000;
+const MAX_WAIT_MS: u64 = 3_600_000;
 /// Longest model id that is read, in bytes.
 const MAX_ID: usize = 256;
 
@@ -20,6 +27,10 @@ pub(crate) struct Card {
     pub(crate) models: Vec<CardModel>,
     /// Its lending policy.
     pub(crate) accepting: Accepting,
+    /// What runs and waits there for members.
+    pub(crate) queue: QueueLoad,
+    /// What it works with, as soon as it knows.
+    pub(crate) machine: Option<Machine>,
     /// Names of what else it can do; none yet.
     pub(crate) features: Vec<String>,
 }
@@ -44,6 +55,9 @@ pub(crate) struct CardModel {
     /// Whether it can answer.
     #[serde(default = "available")]
     pub(crate) state: ModelState,
+    /// How far it is, 0 to 100; of one that is being loaded or downloaded, when known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) percent: Option<u8>,
     /// What it is for.
     #[serde(default = "chat")]
     pub(crate) purpose: Purpose,
@@ -66,7 +80,23 @@ impl From<&ModelInfo> for CardModel {
             size_bytes: model.size_bytes,
             demo: model.demo,
             state: model.state,
+            percent: model.percent,
             purpose: model.purpose,
+        }
+    }
+}
+
+impl From<&Underway> for CardModel {
+    fn from(coming: &Underway) -> Self {
+        Self {
+            id: coming.model.clone(),
+            engine: coming.engine.clone(),
+            context_length: None,
+            size_bytes: coming.size_bytes,
+            demo: false,
+            state: ModelState::Downloading,
+            percent: coming.percent,
+            purpose: Purpose::Chat,
         }
     }
 }
@@ -75,7 +105,17 @@ impl Card {
     /// This device's card.
     pub(crate) fn of(compute: &ComputeSnapshot, accepting: Accepting) -> Self {
         let models = compute.models.iter().filter(|model| model.id.len() <= MAX_ID).map(CardModel::from).collect();
-        Self { models, accepting, features: Vec::new() }
+        Self { models, accepting, ..Self::default() }
+    }
+
+    /// Adds what is on its way to this device.
+    pub(crate) fn coming(&mut self, underway: &[Underway]) {
+        for coming in underway {
+            let known = self.models.iter().any(|model| model.id == coming.model && model.engine == coming.engine);
+            if !known && coming.model.len() <= MAX_ID {
+                self.models.push(CardModel::from(coming));
+            }
+        }
     }
 
     /// The card as the mesh carries it. Models beyond what fits are left out, the last first.
@@ -101,20 +141,39 @@ impl Card {
         Self {
             models: models.filter(CardModel::is_plausible).collect(),
             accepting: value.get("accepting").and_then(|v| Accepting::deserialize(v).ok()).unwrap_or_default(),
+            queue: value.get("queue").and_then(|v| QueueLoad::deserialize(v).ok()).map(believed).unwrap_or_default(),
+            machine: value.get("machine").and_then(|v| Machine::deserialize(v).ok()).map(Machine::bounded),
             features: Vec::new(),
         }
+    }
+}
+
+/// A queue of another device, within what is believed.
+fn believed(queue: QueueLoad) -> QueueLoad {
+    QueueLoad {
+        running: queue.running.min(MAX_QUEUE),
+        waiting: queue.waiting.min(MAX_QUEUE),
+        wait_ms: queue.wait_ms.min(MAX_WAIT_MS),
     }
 }
 
 impl CardModel {
     fn is_plausible(&self) -> bool {
         let plain = |text: &str| text.len() <= MAX_ID && !text.chars().any(char::is_control);
-        !self.id.is_empty() && plain(&self.id) && plain(&self.engine)
+        !self.id.is_empty()
+            && plain(&self.id)
+            && plain(&self.engine)
+            && self.percent.is_none_or(|percent| percent <= 100)
+    }
+
+    /// Whether it is there, and not on its way.
+    pub(crate) fn is_here(&self) -> bool {
+        self.state != ModelState::Downloading
     }
 
     /// Whether a request for it can be expected to work.
     pub(crate) fn usable(&self) -> bool {
-        self.state != ModelState::Failed
+        !matches!(self.state, ModelState::Failed | ModelState::Downloading)
     }
 }
 
@@ -132,13 +191,20 @@ mod tests {
             size_bytes: Some(2_000_000),
             demo: false,
             state: ModelState::Ready,
+            percent: None,
             purpose: Purpose::Chat,
         }
     }
 
     #[test]
     fn a_card_reads_back() {
-        let card = Card { models: vec![model("a/b:c".to_owned())], accepting: Accepting::Limited, features: vec![] };
+        let card = Card {
+            models: vec![model("a/b:c".to_owned())],
+            accepting: Accepting::Limited,
+            queue: QueueLoad { running: 2, waiting: 1, wait_ms: 900 },
+            machine: Some(Machine { threads: 8, npu: true, on_battery: true, ..Machine::default() }),
+            features: vec![],
+        };
         assert_eq!(Card::read(&card.to_value()), card);
     }
 
@@ -155,6 +221,13 @@ mod tests {
         for odd in [json!(null), json!([]), json!("x"), json!({"models": 3}), json!({"accepting": "never"})] {
             assert_eq!(Card::read(&odd), Card::default());
         }
+        let most = json!({"queue": {"running": u32::MAX, "wait_ms": u64::MAX}, "machine": {"threads": u32::MAX}});
+        let card = Card::read(&most);
+        assert_eq!((card.queue.running, card.queue.wait_ms), (MAX_QUEUE, MAX_WAIT_MS));
+        assert!(card.machine.is_some_and(|machine| machine.threads < 10_000));
+        for odd in [json!({"queue": -1}), json!({"queue": {"running": -1}}), json!({"machine": {"graphics": "huge"}})] {
+            assert_eq!(Card::read(&odd), Card::default(), "{odd}");
+        }
         let entries = vec![
             json!({"id": "good", "later": {"field": true}}),
             json!({"id": ""}),
@@ -162,6 +235,7 @@ mod tests {
             json!({"id": "a\u{0}b"}),
             json!({"id": 7}),
             json!({"id": "odd state", "state": "melted"}),
+            json!({"id": "odd percent", "state": "loading", "percent": 101}),
             json!("text"),
         ];
         let card = Card::read(&json!({"models": entries}));

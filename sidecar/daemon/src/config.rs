@@ -22,7 +22,10 @@ const RELAY: &str = "relay";
 const API_LISTEN: &str = "api_listen";
 const API_REQUIRES_KEY: &str = "api_requires_key";
 const HUB: &str = "hub";
-const KNOWN: [&str; 7] = [DEVICE_NAME, API_PORT, LISTEN, RELAY, API_LISTEN, API_REQUIRES_KEY, HUB];
+const MODEL_IDLE_MINUTES: &str = "model_idle_minutes";
+const MODEL_MEMORY_MB: &str = "model_memory_mb";
+const KNOWN: [&str; 9] =
+    [DEVICE_NAME, API_PORT, LISTEN, RELAY, API_LISTEN, API_REQUIRES_KEY, HUB, MODEL_IDLE_MINUTES, MODEL_MEMORY_MB];
 
 /// The file could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +52,10 @@ pub(crate) struct Config {
     pub(crate) api_requires_key: Option<bool>,
     /// Hub that models are downloaded from.
     pub(crate) hub: Option<HubUrl>,
+    /// Minutes that a model stays in memory that nobody asks; 0 for as long as there is room.
+    pub(crate) model_idle_minutes: Option<u32>,
+    /// Most memory that loaded models take together, in MB.
+    pub(crate) model_memory_mb: Option<u64>,
 }
 
 /// The file.
@@ -125,6 +132,9 @@ fn interpret(document: &DocumentMut) -> (Config, Vec<String>) {
         hub: read.key(HUB, "the address of a hub like \"https://hub.example.org\"", |item| {
             HubUrl::parse(item.as_str()?).ok()
         }),
+        model_idle_minutes: read
+            .key(MODEL_IDLE_MINUTES, "a number of minutes", |item| item.as_integer()?.try_into().ok()),
+        model_memory_mb: read.key(MODEL_MEMORY_MB, "a number of MB", |item| item.as_integer()?.try_into().ok()),
     };
     let unknown: Vec<String> =
         document.iter().map(|(key, _)| quotable(key)).filter(|key| !KNOWN.contains(&key.as_str())).collect();
@@ -171,7 +181,8 @@ mod tests {
     #[test]
     fn every_setting_is_read() {
         let text = b"device_name = \"Desk\"\napi_port = 0\nlisten = \"[::1]:9\"\nrelay = \"none\"\n\
-                    api_listen = \"0.0.0.0\"\napi_requires_key = true\nhub = \"http://127.0.0.1:9/\"\n";
+                    api_listen = \"0.0.0.0\"\napi_requires_key = true\nhub = \"http://127.0.0.1:9/\"\n\
+                    model_idle_minutes = 0\nmodel_memory_mb = 8000\n";
         let (_folder, file) = file(text);
         let (config, warnings) = file.load().expect("read");
         assert!(warnings.is_empty(), "{warnings:?}");
@@ -185,6 +196,8 @@ mod tests {
                 api_listen: Some("0.0.0.0".parse().expect("address")),
                 api_requires_key: Some(true),
                 hub: Some(HubUrl::parse("http://127.0.0.1:9").expect("address")),
+                model_idle_minutes: Some(0),
+                model_memory_mb: Some(8000),
             }
         );
     }

@@ -146,7 +146,7 @@ impl IntoControl for SavedEngineError {
 impl IntoControl for KeyError {
     fn into_control(self) -> ControlError {
         let code = match &self {
-            Self::BadName => ErrorCode::InvalidArgument,
+            Self::BadName | Self::ForNothing => ErrorCode::InvalidArgument,
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::Taken(_) | Self::TooMany => ErrorCode::Conflict,
             Self::Store(_) => ErrorCode::HomeUnusable,
@@ -160,7 +160,7 @@ impl IntoControl for ConversationError {
         let code = match &self {
             Self::NotFound | Self::NoMessage => ErrorCode::NotFound,
             Self::Answering => ErrorCode::Conflict,
-            Self::BadTitle | Self::BadFolder | Self::BadCount => ErrorCode::InvalidArgument,
+            Self::BadTitle | Self::BadFolder | Self::BadCount | Self::NotContinued => ErrorCode::InvalidArgument,
             Self::Store(_) => ErrorCode::HomeUnusable,
         };
         ControlError::new(code, self.to_string())
@@ -272,23 +272,29 @@ pub(crate) fn engine_kind(kind: control::EngineKind) -> compute::EngineKind {
     }
 }
 
+/// Where a model stands.
+pub(crate) fn model_state(state: compute::ModelState) -> control::ModelState {
+    use compute::ModelState as State;
+    match state {
+        State::Available => control::ModelState::Available,
+        State::Downloading => control::ModelState::Downloading,
+        State::Loading => control::ModelState::Loading,
+        State::Ready => control::ModelState::Ready,
+        State::Failed => control::ModelState::Failed,
+    }
+}
+
 /// A model that a device offers; `reason` says why it failed.
 pub(crate) fn model(offer: &Offer, model: &CardModel, reason: Option<String>) -> control::Model {
-    use compute::ModelState as State;
     control::Model {
         id: model.id.clone(),
         device: offer.device.to_string(),
         device_name: offer.name.clone(),
         this_device: offer.this_device,
         engine: model.engine.clone(),
-        state: match model.state {
-            State::Available => control::ModelState::Available,
-            State::Loading => control::ModelState::Loading,
-            State::Ready => control::ModelState::Ready,
-            State::Failed => control::ModelState::Failed,
-        },
+        state: model_state(model.state),
         reason,
-        percent: None,
+        percent: model.percent,
         context_length: model.context_length,
         size_bytes: model.size_bytes,
         demo: model.demo,

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::activity::Activity;
-use crate::api::Api;
+use crate::api::{Api, Requests};
 use crate::card::Card;
 use crate::catalogue::Showing;
 use crate::chat::Answers;
@@ -21,9 +21,11 @@ use crate::convert::Names;
 use crate::engines::SavedEngines;
 use crate::events::Events;
 use crate::keys::Keys;
+use crate::ledger::Ledger;
 use crate::lending::Lending;
 use crate::library::Library;
 use crate::permissions::Permissions;
+use crate::planner::{Machine, Rates};
 use crate::prompts::Prompts;
 use crate::scopes::Scopes;
 use crate::streams::Streams;
@@ -39,6 +41,12 @@ pub(crate) struct Daemon {
     pub(crate) api: Api,
     /// What this device does for others.
     pub(crate) lending: Lending,
+    /// What it works with, as soon as that is read.
+    pub(crate) machine: watch::Receiver<Option<Machine>>,
+    /// How fast devices answer.
+    pub(crate) rates: Rates,
+    /// What was lent and borrowed.
+    pub(crate) ledger: Ledger,
     /// What each member may do here.
     pub(crate) scopes: Scopes,
     /// What tools may do here.
@@ -59,6 +67,8 @@ pub(crate) struct Daemon {
     pub(crate) joins: Streams<JoinEvent>,
     /// Engines a person added.
     pub(crate) engines: SavedEngines,
+    /// Requests of programs at the local API.
+    pub(crate) requests: Requests,
     /// Keys for the local API.
     pub(crate) keys: Keys,
     /// Models that can be had.
@@ -80,6 +90,8 @@ pub(crate) struct Facts {
     pub(crate) identity_store: IdentityStore,
     /// Base URL of the local API.
     pub(crate) api_url: String,
+    /// Whether the local API is reached from other devices of the local network too.
+    pub(crate) api_beyond_loopback: bool,
     /// Folder that models are kept in.
     pub(crate) models: PathBuf,
     /// Things a person should know.
@@ -97,9 +109,21 @@ impl Daemon {
         Scope(self.picture().active.as_ref().map(NetworkId::to_string).unwrap_or_default())
     }
 
-    /// What this device shows members.
+    /// What this device tells members: the models it lends, and whether it does now.
+    pub(crate) fn lent_card(&self, mesh: &MeshSnapshot) -> Card {
+        let mut card = self.card(mesh);
+        if let Some(network) = mesh.active {
+            card.accepting = self.lending.accepting(network);
+            card.models.retain(|model| self.lending.lends(network, &model.id));
+        }
+        card
+    }
+
+    /// What this device can do, whether it lends it now or not.
     pub(crate) fn card(&self, mesh: &MeshSnapshot) -> Card {
-        Card::of(&self.compute.snapshot(), self.lending.policy(mesh.active))
+        let mut card = Card::of(&self.compute.snapshot(), self.lending.policy(mesh.active));
+        card.coming(&self.library.underway().list());
+        Card { queue: self.lending.load(), machine: *self.machine.borrow(), ..card }
     }
 
     /// The members of the active network, this device first; without one, this device alone.

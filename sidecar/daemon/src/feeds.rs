@@ -1,12 +1,16 @@
 //! What happens in mesh and compute, told onward: as events to those who follow, and as this device's card to the other
 //! members; and, in `activities`, kept for people to read later. `notices` looks out for what an owner should know, `permissions`
-//! for what changes the rules of tools. `abilities` and `showing` keep the documents of this device's own: its capabilities and
-//! its catalogue.
+//! for what changes the rules of tools. `lending` follows what changes it, `ledger` compares what was borrowed. `abilities` and
+//! `showing` keep the documents of this device's own: its capabilities and its catalogue; `shelf` tells of the models that are
+//! kept here.
 
 mod abilities;
 mod activities;
+mod ledger;
+mod lending;
 mod notices;
 mod permissions;
+mod shelf;
 mod showing;
 
 use std::collections::BTreeSet;
@@ -26,8 +30,9 @@ use crate::convert;
 use crate::daemon::Daemon;
 use crate::phase::phase;
 
-/// Changes that come together are published together; well under the second a member may wait for a new list.
-const COALESCE: Duration = Duration::from_millis(40);
+/// Changes that come together are published together, four times a second at most: a queue changes with every request.
+/// Well under the second a member may wait for a new list.
+const COALESCE: Duration = Duration::from_millis(250);
 
 /// Starts all of them; they end with the daemon.
 pub(crate) fn start(daemon: &Arc<Daemon>, tasks: &TaskTracker) {
@@ -38,8 +43,11 @@ pub(crate) fn start(daemon: &Arc<Daemon>, tasks: &TaskTracker) {
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { permissions::keep(&daemon).await }));
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { compute_pictures(&daemon).await }));
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { cards(&daemon).await }));
+    tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { lending::keep(&daemon).await }));
+    tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { ledger::keep(&daemon).await }));
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { abilities::keep(&daemon).await }));
     tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { showing::keep(&daemon).await }));
+    tasks.spawn(until_stop(Arc::clone(daemon), |daemon| async move { shelf::keep(&daemon).await }));
 }
 
 async fn until_stop<F: Future<Output = ()>>(daemon: Arc<Daemon>, feed: impl FnOnce(Arc<Daemon>) -> F) {
@@ -216,14 +224,19 @@ async fn compute_pictures(daemon: &Daemon) {
 /// Keeps the card that members see up to date.
 async fn cards(daemon: &Daemon) {
     let (mut compute, mut lending, mut mesh) = (daemon.compute.watch(), daemon.lending.watch(), daemon.mesh.watch());
+    let mut machine = daemon.machine.clone();
+    let mut underway = daemon.library.underway().watch();
     let mut published = None;
     loop {
         let (active, card) = {
             let picture = mesh.borrow_and_update().clone();
-            (picture.active, daemon.card(&picture).to_value())
+            daemon.lending.called(picture.device_name.as_str());
+            (picture.active, daemon.lent_card(&picture).to_value())
         };
         compute.mark_unchanged();
         lending.mark_unchanged();
+        machine.mark_unchanged();
+        underway.mark_unchanged();
         if active.is_some() && published.as_ref() != Some(&(active, card.clone())) {
             match daemon.mesh.publish_card(card.clone()).await {
                 Ok(()) => published = Some((active, card)),
@@ -235,7 +248,9 @@ async fn cards(daemon: &Daemon) {
         let changed = tokio::select! {
             changed = compute.changed() => changed,
             changed = lending.changed() => changed,
+            changed = underway.changed() => changed,
             changed = mesh.changed() => changed,
+            changed = machine.changed() => changed,
         };
         if changed.is_err() {
             return;

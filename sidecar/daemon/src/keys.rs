@@ -32,6 +32,9 @@ pub(crate) enum KeyError {
     /// The name is taken.
     #[error("There is a key \"{0}\" already. Revoke it first, or use another name.")]
     Taken(KeyName),
+    /// It would open nothing.
+    #[error("A key must be for something. Name at least one of chat, embeddings and models, or none for all three.")]
+    ForNothing,
     /// There are too many.
     #[error("There are 256 keys already. Revoke one that is not used any more.")]
     TooMany,
@@ -51,6 +54,9 @@ pub(crate) enum KeyRefusal {
         "This API asks for a key. Make one with `myownmesh key create NAME` and send it as \"Authorization: Bearer KEY\" or \"x-api-key: KEY\"."
     )]
     Missing,
+    /// Its key is for other things.
+    #[error("This key may not be used for {}. Make one that may with `myownmesh key create NAME`.", what(*.0))]
+    OutOfScope(KeyScope),
     /// It brought one that is not known, or no longer.
     #[error("This key is not known here. Check it, or make another with `myownmesh key create NAME`.")]
     Unknown,
@@ -84,6 +90,7 @@ struct Key {
     hash: blake3::Hash,
     created_at: i64,
     last_used_at: Option<i64>,
+    scopes: Vec<KeyScope>,
 }
 
 /// The handle; clones share it.
@@ -99,11 +106,12 @@ impl Keys {
     pub(crate) async fn start(store: Store, required: bool) -> Result<Self, StoreError> {
         let known = store
             .call(|connection| {
-                let sql = "SELECT name, hash, created_at, last_used_at FROM api_keys ORDER BY created_at, name";
+                let sql = "SELECT name, hash, created_at, last_used_at, scopes FROM api_keys ORDER BY created_at, name";
                 let mut statement = connection.prepare(sql)?;
                 let rows = statement.query_map([], |row| {
                     let hash = blake3::Hash::from_bytes(row.get(1)?);
-                    Ok(Key { name: row.get(0)?, hash, created_at: row.get(2)?, last_used_at: row.get(3)? })
+                    let scopes = read_scopes(&row.get::<_, String>(4)?);
+                    Ok(Key { name: row.get(0)?, hash, created_at: row.get(2)?, last_used_at: row.get(3)?, scopes })
                 })?;
                 Ok(rows.collect::<Result<Vec<_>, _>>()?)
             })
@@ -111,10 +119,16 @@ impl Keys {
         Ok(Self { store, known: Arc::new(watch::Sender::new(known)), required })
     }
 
-    /// Makes a key; its secret is told this once.
-    pub(crate) async fn create(&self, name: KeyName) -> Result<NewApiKey, KeyError> {
+    /// Makes a key for `scopes` (for everything without); its secret is told this once.
+    pub(crate) async fn create(&self, name: KeyName, scopes: Option<Vec<KeyScope>>) -> Result<NewApiKey, KeyError> {
+        let asked = scopes.unwrap_or_else(|| EVERYTHING.to_vec());
+        let scopes: Vec<KeyScope> = EVERYTHING.into_iter().filter(|scope| asked.contains(scope)).collect();
+        if scopes.is_empty() {
+            return Err(KeyError::ForNothing);
+        }
         let secret = format!("{PREFIX}{}", data_encoding::BASE32_DNSSEC.encode(&rand::random::<[u8; 32]>()));
-        let key = Key { name: name.0.clone(), hash: hashed(&secret), created_at: now_ms(), last_used_at: None };
+        let (hash, created_at) = (hashed(&secret), now_ms());
+        let key = Key { name: name.0.clone(), hash, created_at, last_used_at: None, scopes: scopes.clone() };
         let row = key.clone();
         let made = self
             .store
@@ -123,8 +137,10 @@ impl Keys {
                 if count >= MAX_KEYS {
                     return Ok(None);
                 }
-                let sql = "INSERT INTO api_keys (name, hash, created_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
-                let values = rusqlite::params![row.name, row.hash.as_bytes(), row.created_at];
+                let sql = "INSERT INTO api_keys (name, hash, created_at, scopes) VALUES (?1, ?2, ?3, ?4)
+                           ON CONFLICT DO NOTHING";
+                let scopes = write_scopes(&row.scopes);
+                let values = rusqlite::params![row.name, row.hash.as_bytes(), row.created_at, scopes];
                 Ok(Some(connection.execute(sql, values)?))
             })
             .await?;
@@ -133,13 +149,7 @@ impl Keys {
             Some(0) => return Err(KeyError::Taken(name)),
             Some(_) => {}
         }
-        let made = NewApiKey {
-            name: key.name.clone(),
-            created_at: key.created_at,
-            last_used_at: None,
-            scopes: EVERYTHING.to_vec(),
-            secret,
-        };
+        let made = NewApiKey { name: key.name.clone(), created_at: key.created_at, last_used_at: None, scopes, secret };
         self.known.send_modify(|known| known.push(key));
         Ok(made)
     }
@@ -163,22 +173,32 @@ impl Keys {
         ended.ok_or(KeyError::NotFound(name))
     }
 
-    /// Lets a request in, or tells why not. A known key is noted as used, also where none is required.
-    pub(crate) fn admit(&self, headers: &HeaderMap) -> Result<(), KeyRefusal> {
-        let secret = secret(headers);
-        let used = secret.and_then(|secret| self.find(secret));
-        match (&used, secret) {
-            (Some(name), _) => self.note_use(name),
-            (None, Some(_)) if self.required => return Err(KeyRefusal::Unknown),
-            (None, None) if self.required => return Err(KeyRefusal::Missing),
-            // Clients that insist on a key send whatever they are given.
-            (None, _) => {}
-        }
-        Ok(())
+    /// Whether a request must bring a key.
+    pub(crate) fn required(&self) -> bool {
+        self.required
     }
 
-    /// The name of the key with this secret. Every key is looked at, so that the time tells nothing.
-    fn find(&self, secret: &str) -> Option<String> {
+    /// Lets a request for `scope` (none: for what everybody may) in and tells the name of its key, or tells why not. A
+    /// known key is noted as used and may do what it is for, also where none is required.
+    pub(crate) fn admit(&self, headers: &HeaderMap, scope: Option<KeyScope>) -> Result<Option<String>, KeyRefusal> {
+        let secret = secret(headers);
+        match (secret.and_then(|secret| self.find(secret)), secret) {
+            (Some((name, scopes)), _) => {
+                if let Some(scope) = scope.filter(|scope| !scopes.contains(scope)) {
+                    return Err(KeyRefusal::OutOfScope(scope));
+                }
+                self.note_use(&name);
+                Ok(Some(name))
+            }
+            (None, Some(_)) if self.required => Err(KeyRefusal::Unknown),
+            (None, None) if self.required => Err(KeyRefusal::Missing),
+            // Clients that insist on a key send whatever they are given.
+            (None, _) => Ok(None),
+        }
+    }
+
+    /// Name and scopes of the key with this secret. Every key is looked at, so that the time tells nothing.
+    fn find(&self, secret: &str) -> Option<(String, Vec<KeyScope>)> {
         let hash = hashed(secret);
         let known = self.known.borrow();
         let mut found = None;
@@ -187,7 +207,7 @@ impl Keys {
                 found = Some(key);
             }
         }
-        found.map(|key| key.name.clone())
+        found.map(|key| (key.name.clone(), key.scopes.clone()))
     }
 
     fn note_use(&self, name: &str) {
@@ -221,9 +241,27 @@ impl Key {
             name: self.name.clone(),
             created_at: self.created_at,
             last_used_at: self.last_used_at,
-            scopes: EVERYTHING.to_vec(),
+            scopes: self.scopes.clone(),
         }
     }
+}
+
+/// What a scope lets a key do, as the object of a sentence.
+fn what(scope: KeyScope) -> &'static str {
+    match scope {
+        KeyScope::Chat => "asking models",
+        KeyScope::Embeddings => "turning text into vectors",
+        KeyScope::Models => "listing models",
+    }
+}
+
+fn write_scopes(scopes: &[KeyScope]) -> String {
+    scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(",")
+}
+
+/// A word that is not known opens nothing.
+fn read_scopes(text: &str) -> Vec<KeyScope> {
+    EVERYTHING.into_iter().filter(|scope| text.split(',').any(|word| word == scope.as_str())).collect()
 }
 
 /// The secrets are random and long: a fast hash is enough.
@@ -261,27 +299,27 @@ mod tests {
         let path = folder.path().join("device.sqlite");
         let (store, _) = Store::open(&path).expect("opened");
         let keys = Keys::start(store.clone(), true).await.expect("started");
-        assert_eq!(keys.admit(&HeaderMap::new()), Err(KeyRefusal::Missing));
-        let made = keys.create(name(" editor ")).await.expect("made");
+        assert_eq!(keys.admit(&HeaderMap::new(), None), Err(KeyRefusal::Missing));
+        let made = keys.create(name(" editor "), None).await.expect("made");
         assert!(made.secret.starts_with(PREFIX) && !format!("{made:?}").contains(&made.secret));
-        assert!(matches!(keys.create(name("editor")).await, Err(KeyError::Taken(_))));
+        assert!(matches!(keys.create(name("editor"), None).await, Err(KeyError::Taken(_))));
         assert_eq!(keys.list()[0].last_used_at, None);
-        keys.admit(&with("authorization", &format!("bearer {}", made.secret))).expect("OpenAI's way");
-        keys.admit(&with("x-api-key", &made.secret)).expect("Anthropic's way");
+        keys.admit(&with("authorization", &format!("bearer {}", made.secret)), None).expect("OpenAI's way");
+        keys.admit(&with("x-api-key", &made.secret), None).expect("Anthropic's way");
         assert!(keys.list()[0].last_used_at.is_some());
         for wrong in ["mollm-", &made.secret[1..], &made.secret.to_uppercase(), &"k".repeat(5000)] {
-            assert!(keys.admit(&with("x-api-key", wrong)).is_err(), "{wrong}");
+            assert!(keys.admit(&with("x-api-key", wrong), None).is_err(), "{wrong}");
         }
-        assert_eq!(keys.admit(&with("authorization", "Basic eA==")), Err(KeyRefusal::Missing));
+        assert_eq!(keys.admit(&with("authorization", "Basic eA=="), None), Err(KeyRefusal::Missing));
 
         store.settle().await.expect("settled");
         let file = std::fs::read(&path).expect("read");
         assert!(!file.windows(20).any(|bytes| bytes == &made.secret.as_bytes()[6..26]), "no secret in the database");
         let again = Keys::start(store, true).await.expect("started");
-        again.admit(&with("x-api-key", &made.secret)).expect("kept");
+        again.admit(&with("x-api-key", &made.secret), None).expect("kept");
         assert!(again.list()[0].last_used_at.is_some(), "the use is kept");
         assert_eq!(again.revoke(name("editor")).await.expect("revoked").name, "editor");
-        assert_eq!(again.admit(&with("x-api-key", &made.secret)), Err(KeyRefusal::Unknown));
+        assert_eq!(again.admit(&with("x-api-key", &made.secret), None), Err(KeyRefusal::Unknown));
         assert!(matches!(again.revoke(name("editor")).await, Err(KeyError::NotFound(_))));
     }
 
@@ -290,11 +328,34 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let (store, _) = Store::open(&folder.path().join("device.sqlite")).expect("opened");
         let keys = Keys::start(store, false).await.expect("started");
-        keys.admit(&HeaderMap::new()).expect("none");
-        keys.admit(&with("authorization", "Bearer none")).expect("what a client insists on");
-        let made = keys.create(name("k")).await.expect("made");
-        keys.admit(&with("x-api-key", &made.secret)).expect("a real one");
+        keys.admit(&HeaderMap::new(), None).expect("none");
+        keys.admit(&with("authorization", "Bearer none"), None).expect("what a client insists on");
+        let made = keys.create(name("k"), None).await.expect("made");
+        keys.admit(&with("x-api-key", &made.secret), None).expect("a real one");
         assert!(keys.list()[0].last_used_at.is_some(), "its use is noted all the same");
+    }
+
+    #[tokio::test]
+    async fn a_key_is_for_what_it_was_made_for() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (store, _) = Store::open(&folder.path().join("device.sqlite")).expect("opened");
+        for required in [false, true] {
+            let keys = Keys::start(store.clone(), required).await.expect("started");
+            let label = name(&format!("{required}"));
+            assert!(matches!(keys.create(label.clone(), Some(Vec::new())).await, Err(KeyError::ForNothing)));
+            let scopes = vec![KeyScope::Models, KeyScope::Embeddings, KeyScope::Models];
+            let made = keys.create(label, Some(scopes)).await.expect("made");
+            assert_eq!(made.scopes, [KeyScope::Embeddings, KeyScope::Models]);
+            let again = Keys::start(store.clone(), required).await.expect("started again");
+            let sent = with("x-api-key", &made.secret);
+            for scope in [None, Some(KeyScope::Embeddings), Some(KeyScope::Models)] {
+                assert_eq!(again.admit(&sent, scope), Ok(Some(made.name.clone())));
+            }
+            let refusal = again.admit(&sent, Some(KeyScope::Chat)).expect_err("out of scope");
+            assert_eq!(refusal, KeyRefusal::OutOfScope(KeyScope::Chat));
+            assert!(refusal.to_string().contains("asking models"), "{refusal}");
+        }
+        assert!(read_scopes("fly,chats").is_empty(), "an unknown word opens nothing");
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //! to it. The command line in the binary talks to a running daemon through `myownmesh_control` alone.
 //!
 //! - The home: `home`, `config`, `identity`, `secrets`, `keys`, `store`, `log`, `files`
-//! - What it does: `api` and `route` (who answers what), `chat`, `conversations`, `lending`, `card`, `doctor`, `library`
+//! - What it does: `api`, `route` and `planner` (who answers what), `chat`, `conversations`, `lending`, `ledger`, `card`, `doctor`,
+//!   `library`
 //! - What it keeps in step with the others: `prompts`, `capabilities`, `catalogue`, in the `collections` of the mesh
 //! - What may be done here: `permissions` (by tools), `scopes` (by members)
 //! - What it tells: `control` (the contract), `events`, `feeds`, `phase`, on `ring` and `streams`
@@ -33,12 +34,14 @@ mod files;
 mod home;
 mod identity;
 mod keys;
+mod ledger;
 mod lending;
 mod library;
 mod log;
 pub mod options;
 mod permissions;
 mod phase;
+mod planner;
 mod platform;
 mod prompts;
 mod ring;

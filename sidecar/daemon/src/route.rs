@@ -1,12 +1,17 @@
-//! Decides where a request runs. Pure: what every device offers goes in, the candidates come out, best first.
+//! Decides where a request runs. Pure: what every device offers goes in, the candidates come out, best first. Their order
+//! is the planner's; what a name means, and why nothing can answer, is told here.
+
+use std::collections::HashMap;
 
 use myownmesh_compute::{ModelState, Purpose};
 use myownmesh_control::error::{ControlError, ErrorCode};
-use myownmesh_control::types::Accepting;
+use myownmesh_control::types::{Accepting, RoutePurpose};
 use myownmesh_mesh::DeviceId;
 
 use crate::card::CardModel;
 use crate::devices;
+use crate::lending::QueueLoad;
+use crate::planner::{self, Ask, Candidate, Machine, Plan, Prediction, Rate, Size, Why};
 use crate::text::{listed, quotable};
 
 /// How many known models an error names.
@@ -34,6 +39,12 @@ pub(crate) struct Offer {
     pub(crate) accepting: Accepting,
     /// Its models.
     pub(crate) models: Vec<CardModel>,
+    /// What runs and waits there for members; for this device it does not matter: its own requests go first.
+    pub(crate) queue: QueueLoad,
+    /// What it works with, as soon as it tells.
+    pub(crate) machine: Option<Machine>,
+    /// How fast it was with its models.
+    pub(crate) rates: HashMap<String, Rate>,
 }
 
 /// Which devices may answer.
@@ -48,7 +59,7 @@ pub(crate) enum Via {
 }
 
 /// Where a request runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Route {
     /// The device.
     pub(crate) device: DeviceId,
@@ -60,6 +71,12 @@ pub(crate) struct Route {
     pub(crate) model: String,
     /// Whether it is the demo model.
     pub(crate) demo: bool,
+    /// Round-trip time to the device, in milliseconds.
+    pub(crate) rtt_ms: f64,
+    /// Whether the model is loaded.
+    pub(crate) loaded: bool,
+    /// What the answer may take.
+    pub(crate) predicted: Option<Prediction>,
 }
 
 /// Why a request can run nowhere.
@@ -102,6 +119,11 @@ pub(crate) enum RouteError {
     /// The only devices that could answer accept nothing.
     #[error("{0} is not accepting requests now. Ask its owner, or choose another device.")]
     Busy(String),
+    /// Nothing has what the policy or the purpose asks for.
+    #[error(
+        "Nothing that can be reached now has what was asked for: {0}. Ask for less, or connect a device that has it."
+    )]
+    Unmet(String),
     /// The device is not in the network.
     #[error("There is no such device in this network. `myownmesh devices` shows the members.")]
     NoDevice,
@@ -118,7 +140,7 @@ impl RouteError {
     /// The stable reason.
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
-            Self::NoModel | Self::NoneThere(_) => ErrorCode::NoModel,
+            Self::NoModel | Self::NoneThere(_) | Self::Unmet(_) => ErrorCode::NoModel,
             Self::UnknownModel { .. } | Self::NotThere { .. } => ErrorCode::ModelNotFound,
             Self::Away { .. } => ErrorCode::Unreachable,
             Self::Busy(_) => ErrorCode::Busy,
@@ -133,52 +155,71 @@ impl From<RouteError> for ControlError {
     }
 }
 
-/// Candidates for a request, best first; never empty.
-///
-/// With a model: this device if it has it, then connected members that do, the nearest first. Without one: a real model
-/// here, then on a member, then the demo model here, then on a member; loaded ones before others.
+/// Candidates for a request, best first; never empty. `planner` says in which order.
 pub(crate) fn resolve(via: Via, model: Option<&str>, offers: &[Offer]) -> Result<Vec<Route>, RouteError> {
-    resolve_for(Purpose::Chat, via, model, offers)
+    resolve_ask(&Ask::new(via, model, RoutePurpose::Chat), offers)
 }
 
-/// The same, for a model of `purpose` where none is named.
-fn resolve_for(purpose: Purpose, via: Via, model: Option<&str>, offers: &[Offer]) -> Result<Vec<Route>, RouteError> {
-    let asked: Vec<&Offer> = match via {
+/// The same with everything that is asked.
+pub(crate) fn resolve_ask(ask: &Ask, offers: &[Offer]) -> Result<Vec<Route>, RouteError> {
+    if let Via::Device(id) = ask.via {
+        let offer = offers.iter().find(|offer| offer.device == id).ok_or(RouteError::NoDevice)?;
+        if offer.rtt_ms.is_none() {
+            return Err(RouteError::Away { device: offer.name.clone(), reason: offer.reason.clone() });
+        }
+    }
+    let plan = planner::plan(ask, offers);
+    if plan.ranked.is_empty() {
+        return Err(why_none(ask, &plan, offers));
+    }
+    Ok(plan.ranked.iter().map(to_route).collect())
+}
+
+/// Why nothing can answer.
+fn why_none(ask: &Ask, plan: &Plan<'_>, offers: &[Offer]) -> RouteError {
+    if let Some(busy) = plan.unfit.iter().find(|unfit| unfit.why == Why::Busy) {
+        return RouteError::Busy(busy.offer.name.clone());
+    }
+    let lacks = |why: Why| plan.unfit.iter().any(|unfit| unfit.why == why);
+    let (family, pictures) = (ask.policy.family.as_deref(), ask.purpose == RoutePurpose::Vision);
+    match family {
+        _ if lacks(Why::NoGpu) => {
+            return RouteError::Unmet("a graphics processor, and a model that would do".to_owned());
+        }
+        _ if lacks(Why::NoNpu) => return RouteError::Unmet("a neural processor, and a model that would do".to_owned()),
+        Some(family) if lacks(Why::OtherFamily) => {
+            return RouteError::Unmet(format!("a model of the family \"{}\"", quotable(family)));
+        }
+        None if pictures && ask.model.is_none() && lacks(Why::Unsuitable) => {
+            return RouteError::Unmet("a model that looks at pictures".to_owned());
+        }
+        _ => {}
+    }
+    let asked: Vec<&Offer> = match ask.via {
         Via::Auto => offers.iter().collect(),
         Via::Local => offers.iter().filter(|offer| offer.this_device).collect(),
-        Via::Device(id) => vec![offers.iter().find(|offer| offer.device == id).ok_or(RouteError::NoDevice)?],
+        Via::Device(id) => offers.iter().filter(|offer| offer.device == id).collect(),
     };
-    if let (Via::Device(_), [offer]) = (via, asked.as_slice())
-        && offer.rtt_ms.is_none()
-    {
-        return Err(RouteError::Away { device: offer.name.clone(), reason: offer.reason.clone() });
-    }
-    let wanted = |candidate: &CardModel| match model {
-        Some(model) => candidate.id == model,
-        None => candidate.purpose == purpose && candidate.usable(),
-    };
-    let mut found: Vec<(&Offer, &CardModel)> = asked
-        .iter()
-        .filter(|offer| offer.rtt_ms.is_some())
-        .flat_map(|offer| offer.models.iter().filter(|model| wanted(model)).map(|model| (*offer, model)))
-        .collect();
-    let refusing = found.iter().find(|(offer, _)| refuses(offer)).map(|(offer, _)| offer.name.clone());
-    found.retain(|(offer, _)| !refuses(offer));
-    if found.is_empty() {
-        return Err(refusing.map_or_else(|| nothing(via, model, &asked), RouteError::Busy));
-    }
-    // A model that failed here is asked only when nobody else has it: its engine then tells what is wrong.
-    if model.is_some() {
-        found.sort_by(|a, b| by_model(a).partial_cmp(&by_model(b)).unwrap_or(std::cmp::Ordering::Equal));
-    } else {
-        found.sort_by(|a, b| by_worth(a).partial_cmp(&by_worth(b)).unwrap_or(std::cmp::Ordering::Equal));
-    }
-    Ok(found.into_iter().map(to_route).collect())
+    nothing(ask.via, ask.model.as_deref(), &asked)
 }
 
 /// Candidates for a model id of the local API: a plain id, `DEVICE/MODEL`, or in place of a model [`VIRTUAL`], the best
 /// for `purpose`.
 pub(crate) fn resolve_id(id: &str, purpose: Purpose, offers: &[Offer]) -> Result<Vec<Route>, RouteError> {
+    resolve_id_sized(id, purpose, Size::default(), offers)
+}
+
+/// The same for a question of this size.
+pub(crate) fn resolve_id_sized(
+    id: &str,
+    purpose: Purpose,
+    size: Size,
+    offers: &[Offer],
+) -> Result<Vec<Route>, RouteError> {
+    let purpose = match purpose {
+        Purpose::Chat => RoutePurpose::Chat,
+        Purpose::Embedding => RoutePurpose::Embeddings,
+    };
     let has = |offer: &&Offer, id: &str| offer.models.iter().any(|model| model.id == id);
     let named = |via: Via, id: &str| {
         let mut asked = offers.iter().filter(|offer| match via {
@@ -187,7 +228,7 @@ pub(crate) fn resolve_id(id: &str, purpose: Purpose, offers: &[Offer]) -> Result
             Via::Device(device) => offer.device == device,
         });
         let best = id == VIRTUAL && !asked.any(|offer| has(&offer, id));
-        resolve_for(purpose, via, Some(id).filter(|_| !best), offers)
+        resolve_ask(&Ask { size, ..Ask::new(via, Some(id).filter(|_| !best), purpose) }, offers)
     };
     let here = offers.iter().any(|offer| offer.this_device && has(&offer, id));
     if !here {
@@ -203,32 +244,17 @@ pub(crate) fn resolve_id(id: &str, purpose: Purpose, offers: &[Offer]) -> Result
     named(Via::Auto, id)
 }
 
-fn refuses(offer: &Offer) -> bool {
-    !offer.this_device && offer.accepting == Accepting::Busy
-}
-
-fn by_model((offer, model): &(&Offer, &CardModel)) -> (bool, bool, f64) {
-    (!model.usable(), !offer.this_device, offer.rtt_ms.unwrap_or(f64::MAX))
-}
-
-fn by_worth((offer, model): &(&Offer, &CardModel)) -> (bool, bool, u8, bool, f64) {
-    let loaded = match model.state {
-        ModelState::Ready => 0,
-        ModelState::Available => 1,
-        ModelState::Loading => 2,
-        ModelState::Failed => 3,
-    };
-    let limited = offer.accepting == Accepting::Limited && !offer.this_device;
-    (model.demo, !offer.this_device, loaded, limited, offer.rtt_ms.unwrap_or(f64::MAX))
-}
-
-fn to_route((offer, model): (&Offer, &CardModel)) -> Route {
+fn to_route(candidate: &Candidate<'_>) -> Route {
+    let Candidate { offer, model, prediction, .. } = candidate;
     Route {
         device: offer.device,
         device_name: offer.name.clone(),
         this_device: offer.this_device,
         model: model.id.clone(),
         demo: model.demo,
+        rtt_ms: offer.rtt_ms.unwrap_or_default(),
+        loaded: model.state == ModelState::Ready,
+        predicted: *prediction,
     }
 }
 

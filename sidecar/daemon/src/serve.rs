@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::activity::Activity;
-use crate::api::{self, Api, Door};
+use crate::api::{self, Api, Door, Parts, Requests};
 use crate::catalogue::Showing;
 use crate::chat::Answers;
 use crate::config::{Config, ConfigFile};
@@ -35,11 +35,13 @@ use crate::events::Events;
 use crate::home::HeldHome;
 use crate::identity::{self, SecretsPolicy};
 use crate::keys::Keys;
+use crate::ledger::Ledger;
 use crate::lending::Lending;
-use crate::library::Library;
+use crate::library::{Catalogues, Lent, Library, Notes};
 use crate::options::DEFAULT_API_PORT;
 pub use crate::options::{Ready, RelayChoice, ServeOptions};
 use crate::permissions::Permissions;
+use crate::planner::{Machine, Rates};
 use crate::prompts::Prompts;
 use crate::scopes::Scopes;
 use crate::store::{self, Store};
@@ -203,15 +205,30 @@ impl Running {
         let scopes = Scopes::start(store.clone()).await.or_control()?;
         let conversations = Conversations::start(store.clone()).await.or_control()?;
         let showing = Showing::start(store.clone()).await.or_control()?;
+        let notes = Notes::start(store.clone()).await.or_control()?;
         let keys = Keys::start(store.clone(), settings.key_required).await.or_control()?;
 
         let builtin = options.builtin_engine.then(|| builtin::config(home.path(), |name| std::env::var_os(name)));
+        let builtin = builtin.map(|engine| builtin::with_settings(engine, &config, &notes));
         let engine_specs = engine_specs(saved, &options.engines)?;
         let compute = ComputeConfig { engines: engine_specs, builtin, discover_ollama: true };
         let compute = Compute::start(compute).await.or_control()?;
         let events = Events::new();
         let activity = Activity::start(store.clone(), events.clone(), stop.clone()).await.or_control()?;
-        let api = Api::new(compute.clone(), lending.clone(), scopes.clone(), activity.clone());
+        let ledger = Ledger::start(store.clone(), lending.clone(), events.clone(), stop.clone()).await.or_control()?;
+        let rates = Rates::start(store.clone(), stop.clone()).await.or_control()?;
+        let machine = Machine::follow(stop.clone());
+        let api = Api::new(Parts {
+            compute: compute.clone(),
+            lending: lending.clone(),
+            scopes: scopes.clone(),
+            activity: activity.clone(),
+            ledger: ledger.clone(),
+            rates: rates.clone(),
+            machine: machine.clone(),
+        });
+        let catalogues = Catalogues::start(store.clone(), home.join("catalogues")).await.or_control()?;
+        let lent = Lent::new(home.join("models"), store.clone(), catalogues.clone(), stop.clone());
         let mesh = Mesh::start(MeshConfig {
             secret: identity.secret,
             device_name: settings.device_name,
@@ -221,7 +238,7 @@ impl Running {
             relay: settings.relay,
             mdns: options.mdns,
             database: store::connect(&database).or_control()?,
-            service: api.service(),
+            service: api.service().merge(api::model_files(api.clone(), lent.clone())),
         })
         .await
         .or_control()?;
@@ -230,6 +247,7 @@ impl Running {
         let facts = Facts {
             identity_store: identity.secrets.place(),
             api_url: api_url(door),
+            api_beyond_loopback: !door.ip.is_loopback(),
             models: home.join("models"),
             warnings,
         };
@@ -245,7 +263,13 @@ impl Running {
             activity,
             notices: watch::Sender::new(Vec::new()),
             joins: Streams::start(KEPT_STEPS, stop.clone()),
-            library: Library::start(compute.clone(), facts.models.clone(), settings.hub, stop.clone()),
+            library: Library::start(
+                (compute.clone(), mesh.clone()),
+                (notes, lent, catalogues),
+                facts.models.clone(),
+                settings.hub,
+                stop.clone(),
+            ),
             config: config_file,
             prompts: Prompts::new(mesh.clone()),
             showing,
@@ -253,9 +277,13 @@ impl Running {
             compute,
             api,
             lending,
+            machine,
+            rates,
+            ledger,
             scopes,
             conversations,
             engines,
+            requests: Requests::start(events.clone(), stop.clone()),
             keys,
             events,
             facts,
@@ -274,7 +302,11 @@ impl Running {
     ) -> Result<Self, ControlError> {
         let tasks = TaskTracker::new();
         feeds::start(&daemon, &tasks);
-        tasks.spawn(api::serve(listener, daemon.api.local(door, daemon.keys.clone()), daemon.stop.clone()));
+        tasks.spawn(api::serve(
+            listener,
+            daemon.api.local(door, daemon.keys.clone(), daemon.requests.clone()),
+            daemon.stop.clone(),
+        ));
         let (rpc, rpc_end) = Rpc::new(Control::new(Arc::clone(&daemon)));
         let mut doors = tokio::task::JoinSet::new();
         let bridge = open_bridge(&rpc, options.bridge_port, &mut doors).await?;
@@ -311,6 +343,8 @@ impl Running {
             self.daemon.joins.ended().await;
             self.daemon.library.ended().await;
             self.daemon.activity.ended().await;
+            self.daemon.rates.ended().await;
+            self.daemon.ledger.ended().await;
             self.tasks.close();
             self.tasks.wait().await;
         };

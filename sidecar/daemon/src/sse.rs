@@ -55,6 +55,22 @@ fn last_boundary(bytes: &[u8]) -> Option<usize> {
     (1..=bytes.len()).rev().find(|end| ends_event(&bytes[..*end]))
 }
 
+/// Every event in `events` (whole events, as [`Cutter`] gives them), boundaries included.
+pub(crate) fn each(events: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = events;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        // From the end of a line on another end of a line: LF LF, or CR LF CR LF.
+        let ends = rest.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+        let end = ends.into_iter().find(|end| ends_event(&rest[..*end])).unwrap_or(rest.len());
+        let (event, after) = rest.split_at(end);
+        rest = after;
+        Some(event)
+    })
+}
+
 /// The data of every event in `events` (whole events, as [`Cutter`] gives them); comments and other fields are skipped.
 pub(crate) fn data(events: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(events);
@@ -115,6 +131,14 @@ mod tests {
         assert_eq!(data(events), ["a\nb", DONE]);
         assert_eq!(data(b"data: last without end"), ["last without end"]);
         assert!(data(b"").is_empty());
+    }
+
+    #[test]
+    fn events_are_told_apart() {
+        let events = b"data: 1\n\n: x\n\ndata: 2\r\n\r\nid: 3\ndata: 3\n\n";
+        let told: Vec<&[u8]> = each(events).collect();
+        assert_eq!(told, [&b"data: 1\n\n"[..], b": x\n\n", b"data: 2\r\n\r\n", b"id: 3\ndata: 3\n\n"]);
+        assert_eq!(each(b"").count(), 0);
     }
 
     proptest! {

@@ -6,6 +6,7 @@ mod documents;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub use self::documents::{Document, DocumentEdit, SyncDevice, SyncInfo, SyncState};
@@ -52,6 +53,23 @@ pub struct Asker {
     pub role: Role,
     /// The network through which it asks.
     pub network: NetworkId,
+}
+
+/// Request extension: tells whether the link to the asker was lost. Looked at when the answer is dropped before its end:
+/// without a loss the asker wanted no more of it.
+#[derive(Clone, Debug, Default)]
+pub struct LinkLoss(Arc<AtomicBool>);
+
+impl LinkLoss {
+    /// Whether it was lost. Only ever turns true.
+    pub fn happened(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// It is lost; for whoever keeps the link.
+    pub fn note(&self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 /// Everything a screen shows of the mesh, at one moment.

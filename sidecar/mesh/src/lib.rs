@@ -24,9 +24,9 @@ mod store;
 
 pub use crate::api::{
     Asker, ConnectionInfo, DecisionInfo, DecisionKind, DenyKind, Document, DocumentEdit, InviteInfo, InviteOptions,
-    JoinStep, KnockInfo, KnockOutcome, LinkState, MemberInfo, MeshConfig, MeshEvent, MeshSnapshot, NearbyInfo,
-    NearbyNetwork, NetworkInfo, PathKind, ProbeCause, ProbeCheck, ProbeReport, RelayInfo, RelayState, Removal, Removed,
-    SettingsPatch, SyncDevice, SyncInfo, SyncState,
+    JoinStep, KnockInfo, KnockOutcome, LinkLoss, LinkState, MemberInfo, MeshConfig, MeshEvent, MeshSnapshot,
+    NearbyInfo, NearbyNetwork, NetworkInfo, PathKind, ProbeCause, ProbeCheck, ProbeReport, RelayInfo, RelayState,
+    Removal, Removed, SettingsPatch, SyncDevice, SyncInfo, SyncState,
 };
 pub use crate::error::{ErrorKind, MeshError};
 pub use crate::mesh::{JoinProgress, Mesh};

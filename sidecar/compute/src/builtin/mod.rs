@@ -1,19 +1,23 @@
-//! The built-in engine: llama-server, one child per loaded model, started by the first request that needs it.
+//! The built-in engine: llama-server, one child per loaded model, started by the first request that needs it and ended
+//! when nobody has asked for a while, when another model needs its memory (`room`), or when a person says so.
 //!
-//! [`Builtin`] is state owned by the actor; it starts tasks and is told of their ends, and never waits.
+//! [`Builtin`] is state owned by the actor; it starts tasks and is told of their ends, and never waits. A child that is
+//! answering is not ended but for its file being gone or the daemon ending: whoever asked holds an [`InUse`].
 
 mod child;
 mod locate;
+mod model;
+mod room;
 mod scan;
 mod supervisor;
 mod tail;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -21,21 +25,22 @@ pub(crate) use child::{ChildEvent, ExitWatch};
 pub(crate) use scan::ModelFiles;
 pub use scan::{DEMO_MODEL, model_id};
 
-use self::child::{ChildNews, ExitReport, Plan, Running};
-use self::scan::ModelFile;
-use self::supervisor::{MAX_RESTARTS, Next, Phase, Supervisor, WINDOW};
+pub(crate) use model::{Freed, InUse};
+
+use self::child::{ChildNews, ExitReport, Plan};
+use self::model::{LiveChild, Model};
+use self::room::Memory;
+use self::supervisor::{MAX_RESTARTS, Next, Phase, WINDOW};
 use crate::config::Tuning;
-use crate::forward::{RouteReply, Target};
+use crate::forward::RouteReply;
 use crate::platform::{Spawner, private_dir};
 use crate::{
-    BuiltinConfig, ComputeError, EngineId, EngineInfo, EngineKind, EngineState, ModelInfo, ModelState, Purpose,
+    BuiltinConfig, ComputeError, EngineId, EngineInfo, EngineKind, EngineState, Hardware, ModelInfo, ModelState,
+    Purpose,
 };
 
-/// Memory for the key-value cache of one loaded model, in bytes: a model with a longer context is loaded with what
-/// fits. An 8 B model with grouped attention gets 8,192 tokens.
-const CACHE_BUDGET: u64 = 1 << 30;
-/// No model gets less than this many tokens (or all it has), whatever its cache costs.
-const MIN_CONTEXT: u64 = 2048;
+/// Where it is answered that a model is out of memory.
+pub(crate) type UnloadReply = oneshot::Sender<Result<(), ComputeError>>;
 
 /// The built-in engine's state.
 pub(crate) struct Builtin {
@@ -49,20 +54,14 @@ pub(crate) struct Builtin {
     events: mpsc::Sender<ChildEvent>,
     stop: CancellationToken,
     generation: u64,
-}
-
-struct Model {
-    file: ModelFile,
-    supervisor: Supervisor,
-    reason: Option<String>,
-    child: Option<LiveChild>,
-    waiters: Vec<RouteReply>,
-}
-
-struct LiveChild {
-    generation: u64,
-    stop: CancellationToken,
-    running: Option<Running>,
+    memory: Memory,
+    /// Models that wait for room, the first first.
+    queue: VecDeque<String>,
+    pinned: BTreeSet<String>,
+    /// Where answers say that they have ended.
+    freed: mpsc::UnboundedSender<Freed>,
+    /// Bytes a second that the last large model was loaded with.
+    rate: Option<u64>,
 }
 
 impl Builtin {
@@ -72,11 +71,13 @@ impl Builtin {
         tuning: Tuning,
         client: reqwest::Client,
         events: mpsc::Sender<ChildEvent>,
+        freed: mpsc::UnboundedSender<Freed>,
     ) -> Result<Self, ComputeError> {
         let setup = |what: String| move |error: std::io::Error| ComputeError::Setup { what, cause: error.to_string() };
         private_dir(&config.run_dir).map_err(setup(format!("making the folder {}", config.run_dir.display())))?;
         let spawner = Spawner::start().map_err(setup("starting a thread".to_owned()))?;
         let binary = locate::locate(config.binary.as_deref(), |name| std::env::var_os(name));
+        let (memory, pinned) = (Memory::new(config.memory_bytes), config.pinned.clone());
         Ok(Self {
             config,
             tuning,
@@ -88,6 +89,11 @@ impl Builtin {
             events,
             stop: CancellationToken::new(),
             generation: 0,
+            memory,
+            queue: VecDeque::new(),
+            pinned,
+            freed,
+            rate: None,
         })
     }
 
@@ -99,11 +105,12 @@ impl Builtin {
     }
 
     /// Takes what a scan found. A model whose file is gone is unloaded; one whose file changed may be tried again.
-    pub(crate) fn found(&mut self, files: ModelFiles) {
+    pub(crate) fn found(&mut self, files: ModelFiles, now: Instant) {
         self.models.retain(|id, model| {
             let stays = files.contains_key(id);
             if !stays {
                 model.answer_all(|| Err(ComputeError::ModelNotFound { model: id.clone() }));
+                model.unloads.drain(..).for_each(|reply| drop(reply.send(Ok(()))));
                 model.end();
             }
             stays
@@ -116,10 +123,17 @@ impl Builtin {
                     model.forgive();
                 }
                 None => {
-                    self.models.insert(id, Model::new(file));
+                    self.models.insert(id, Model::new(file, now));
                 }
             }
         }
+        self.admit(now);
+    }
+
+    /// Takes what the device is made of, which tells how much memory models may take.
+    pub(crate) fn made_of(&mut self, hardware: &Hardware, now: Instant) {
+        self.memory.made_of(hardware);
+        self.admit(now);
     }
 
     /// A person asks to try again: looks for the binary once more and forgets failures.
@@ -139,7 +153,7 @@ impl Builtin {
     }
 
     /// Answers with the way to `id`, now or when it is loaded.
-    pub(crate) fn route(&mut self, id: &str, wants_embedding: bool, reply: RouteReply) {
+    pub(crate) fn route(&mut self, id: &str, wants_embedding: bool, reply: RouteReply, now: Instant) {
         let Some(model) = self.models.get_mut(id) else {
             return reply.send(Err(ComputeError::ModelNotFound { model: id.to_owned() }));
         };
@@ -149,16 +163,63 @@ impl Builtin {
         if let Some(error) = model.unsuitable(id, wants_embedding) {
             return reply.send(Err(error));
         }
-        if let Some(running) = model.running() {
-            return reply.send(Ok(target(id, running, &self.client)));
-        }
-        if model.supervisor.phase() == Phase::Failed {
-            return reply.send(Err(model.failure(id)));
+        match model.supervisor.phase() {
+            Phase::Ready => {
+                if let Some(target) = model.lend(id, &self.client, &self.freed, now) {
+                    return reply.send(Ok(target));
+                }
+            }
+            Phase::Failed => return reply.send(Err(model.failure(id))),
+            Phase::Stopped => {
+                model.supervisor.hold();
+                self.queue.push_back(id.to_owned());
+            }
+            // Once it has ended it is wanted again.
+            Phase::Ending { .. } => {
+                let _ = model.supervisor.want();
+            }
+            Phase::Waiting | Phase::Loading | Phase::Pausing(_) => {}
         }
         model.waiters.push(reply);
-        if model.supervisor.want() == Next::Start {
-            self.start(id);
+        self.admit(now);
+    }
+
+    /// Takes a model out of memory, and answers when it is. Answers that it is giving are let end; requests that come
+    /// meanwhile wait for it to be loaded again.
+    pub(crate) fn unload(&mut self, id: &str, reply: UnloadReply, now: Instant) {
+        let Some(model) = self.models.get_mut(id) else {
+            // Here and below: who asked may be gone.
+            let _ = reply.send(Err(ComputeError::ModelNotFound { model: id.to_owned() }));
+            return;
+        };
+        if matches!(model.supervisor.phase(), Phase::Waiting | Phase::Loading | Phase::Pausing(_)) {
+            model.answer_all(|| Err(ComputeError::Unloaded { model: id.to_owned() }));
         }
+        model.reason = model.reason.take().filter(|_| model.supervisor.phase() == Phase::Failed);
+        if model.supervisor.stop() {
+            model.unloads.push(reply);
+            model.end_when_free();
+        } else {
+            let _ = reply.send(Ok(()));
+        }
+        self.admit(now);
+    }
+
+    /// Keeps a model in memory, once it is there, or no longer.
+    pub(crate) fn pin(&mut self, id: String, on: bool) {
+        if on {
+            self.pinned.insert(id);
+        } else {
+            self.pinned.remove(&id);
+        }
+    }
+
+    /// An answer has ended.
+    pub(crate) fn freed(&mut self, freed: &Freed, now: Instant) {
+        if let Some(model) = self.models.get_mut(&freed.model) {
+            model.freed(freed.generation, now);
+        }
+        self.admit(now);
     }
 
     /// Takes the news of a child. News of a child that was given up for another is old and dropped.
@@ -167,13 +228,33 @@ impl Builtin {
         let Some(child) = model.child.as_mut().filter(|child| child.generation == event.generation) else { return };
         match event.what {
             ChildNews::Ready(running) => {
+                let took = now.saturating_duration_since(child.started);
+                child.running = Some(running);
                 model.supervisor.ready();
+                if model.supervisor.phase() != Phase::Ready {
+                    // It was told to end just then.
+                    return;
+                }
                 model.reason = None;
-                child.running = Some(running.clone());
-                model.answer_all(|| Ok(target(&event.model, &running, &self.client)));
+                self.rate = model.rate(took, self.tuning.measured_from).or(self.rate);
+                for waiter in std::mem::take(&mut model.waiters) {
+                    if let Some(target) = model.lend(&event.model, &self.client, &self.freed, now) {
+                        waiter.send(Ok(target));
+                    }
+                }
+                self.admit(now);
             }
             ChildNews::Ended(report) => {
                 model.child = None;
+                if matches!(model.supervisor.phase(), Phase::Ending { .. }) {
+                    let again = model.supervisor.gone();
+                    model.unloads.drain(..).for_each(|reply| drop(reply.send(Ok(()))));
+                    if again {
+                        model.supervisor.hold();
+                        self.queue.push_back(event.model);
+                    }
+                    return self.admit(now);
+                }
                 let Some(ending) = report.ending else { return };
                 match model.supervisor.ended(ending, now) {
                     Next::GiveUp => {
@@ -185,28 +266,39 @@ impl Builtin {
                     Next::Pause => model.reason = Some(format!("llama-server {}; starting it again", report.cause)),
                     Next::Start | Next::Nothing => {}
                 }
+                self.admit(now);
             }
         }
     }
 
     /// When [`tick`](Self::tick) has something to do.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.models.values().filter_map(|model| model.supervisor.due()).min()
+        let restarts = self.models.values().filter_map(|model| model.supervisor.due());
+        let looks = self.models.values().filter_map(|model| model.look(self.rate));
+        let idle = self.config.idle.and_then(|idle| self.idle_longest().map(|(_, used)| used + idle));
+        restarts.chain(looks).chain(idle).min()
     }
 
-    /// Starts what has paused long enough.
+    /// Starts what has paused long enough, and ends what nobody has asked for long enough.
     pub(crate) fn tick(&mut self, now: Instant) {
         let due: Vec<String> = self
             .models
             .iter_mut()
             .filter_map(|(id, model)| (model.supervisor.tick(now) == Next::Start).then(|| id.clone()))
             .collect();
-        due.iter().for_each(|id| self.start(id));
+        due.iter().for_each(|id| self.start(id, now));
+        self.models.values_mut().for_each(|model| model.looked(now));
+        while let (Some(idle), Some((id, used))) = (self.config.idle, self.idle_longest())
+            && used + idle <= now
+        {
+            tracing::info!(model = id, "nobody has asked it for a while");
+            self.end(&id);
+        }
         // Finished tasks are of no further interest.
         while self.children.try_join_next().is_some() {}
     }
 
-    fn start(&mut self, id: &str) {
+    fn start(&mut self, id: &str, now: Instant) {
         let (Some(model), Ok(binary)) = (self.models.get_mut(id), &self.binary) else { return };
         self.generation += 1;
         let plan = Plan {
@@ -222,7 +314,7 @@ impl Builtin {
             grace: self.tuning.grace,
         };
         let stop = self.stop.child_token();
-        model.child = Some(LiveChild { generation: self.generation, stop: stop.clone(), running: None });
+        model.child = Some(LiveChild::new(self.generation, stop.clone(), now));
         let task = child::run(plan, self.spawner.clone(), self.client.clone(), stop, self.events.clone());
         self.children.spawn(task);
     }
@@ -265,93 +357,18 @@ impl Builtin {
 
     /// Its models as a reader sees them.
     pub(crate) fn model_infos(&self) -> impl Iterator<Item = ModelInfo> + '_ {
-        let broken = self.check().err();
+        let (broken, now) = (self.check().err(), Instant::now());
         self.models.iter().map(move |(id, model)| ModelInfo {
             id: id.clone(),
             engine: EngineId::builtin(),
             state: if broken.is_some() { ModelState::Failed } else { model.state() },
+            percent: model.percent(self.rate, now),
             reason: broken.as_ref().map(ToString::to_string).or_else(|| model.reason.clone()),
             context_length: model.context(),
             size_bytes: Some(model.file.size),
             demo: model.file.demo,
             purpose: model.purpose(),
         })
-    }
-}
-
-impl Model {
-    fn new(file: ModelFile) -> Self {
-        Self { file, supervisor: Supervisor::new(), reason: None, child: None, waiters: Vec::new() }
-    }
-
-    fn running(&self) -> Option<&Running> {
-        self.child.as_ref()?.running.as_ref()
-    }
-
-    fn answer_all(&mut self, answer: impl Fn() -> Result<Target, ComputeError>) {
-        self.waiters.drain(..).for_each(|waiter| waiter.send(answer()));
-    }
-
-    fn end(&mut self) {
-        if let Some(child) = &self.child {
-            child.stop.cancel();
-        }
-    }
-
-    fn forgive(&mut self) {
-        self.supervisor.reset();
-        if self.state() == ModelState::Available {
-            self.reason = None;
-        }
-    }
-
-    fn state(&self) -> ModelState {
-        match self.supervisor.phase() {
-            Phase::Stopped => ModelState::Available,
-            Phase::Loading | Phase::Pausing(_) => ModelState::Loading,
-            Phase::Ready => ModelState::Ready,
-            Phase::Failed => ModelState::Failed,
-        }
-    }
-
-    fn purpose(&self) -> Purpose {
-        let embedding = self.file.header.as_ref().is_some_and(|header| header.embedding);
-        if embedding { Purpose::Embedding } else { Purpose::Chat }
-    }
-
-    /// Tokens it is loaded with: all it was trained for, unless their cache would not fit the budget.
-    fn context(&self) -> Option<u32> {
-        let header = self.file.header.as_ref()?;
-        let trained = u64::from(header.context_length?);
-        let fits = header.cache_bytes_per_token.map_or(8192, |bytes| CACHE_BUDGET / bytes.max(1));
-        // Whole blocks of 256, as llama.cpp would round it anyway.
-        let chosen = if fits >= trained { trained } else { (fits / 256 * 256).max(MIN_CONTEXT).min(trained) };
-        u32::try_from(chosen).ok()
-    }
-
-    fn unsuitable(&self, id: &str, wants_embedding: bool) -> Option<ComputeError> {
-        let (is, asked) = match (self.purpose(), wants_embedding) {
-            (Purpose::Chat, true) => ("a chat model", "make embeddings"),
-            (Purpose::Embedding, false) => ("an embedding model", "answer"),
-            _ => return None,
-        };
-        Some(ComputeError::Unsupported { model: id.to_owned(), is, asked })
-    }
-
-    fn failure(&self, id: &str) -> ComputeError {
-        let reason = self.reason.clone().unwrap_or_else(|| "it failed before.".to_owned());
-        ComputeError::ModelFailed { model: id.to_owned(), reason }
-    }
-}
-
-fn target(id: &str, running: &Running, client: &reqwest::Client) -> Target {
-    Target {
-        engine: EngineId::builtin(),
-        model: id.to_owned(),
-        url: running.url.clone(),
-        key: Some(running.key.clone()),
-        client: client.clone(),
-        ended: Some(running.ended.clone()),
     }
 }
 
@@ -370,30 +387,4 @@ fn given_up(report: &Arc<ExitReport>, crashed: bool) -> String {
         );
     }
     format!("llama-server {}.{lines} Replace the file, or test the engine to try again.", report.cause)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::gguf::GgufHeader;
-
-    fn with(context: u32, bytes: Option<u64>) -> Option<u32> {
-        let header =
-            GgufHeader { name: None, context_length: Some(context), cache_bytes_per_token: bytes, embedding: false };
-        let file = ModelFile { path: PathBuf::new(), size: 0, modified: None, header: Some(header), demo: false };
-        Model::new(file).context()
-    }
-
-    #[test]
-    fn the_context_fits_the_memory() {
-        // 32 layers, 8 key-value heads of 128 numbers, two sides, two bytes.
-        let grouped = 32 * 8 * 128 * 2 * 2;
-        assert_eq!(with(131_072, Some(grouped)), Some(8192));
-        assert_eq!(with(4096, Some(grouped)), Some(4096));
-        assert_eq!(with(131_072, Some(u64::MAX)), Some(2048));
-        assert_eq!(with(512, Some(u64::MAX)), Some(512));
-        assert_eq!(with(262_144, Some(128)), Some(262_144));
-        assert_eq!(with(131_072, None), Some(8192));
-        assert_eq!(with(1000, None), Some(1000));
-    }
 }

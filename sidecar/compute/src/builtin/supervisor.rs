@@ -19,12 +19,19 @@ const PAUSES: [Duration; MAX_RESTARTS] = [Duration::from_millis(200), Duration::
 pub(crate) enum Phase {
     /// No child, and none wanted.
     Stopped,
+    /// Wanted, and waiting for room in memory.
+    Waiting,
     /// A child is starting or loading its model.
     Loading,
     /// A child answers.
     Ready,
     /// It crashed and is started again at this moment.
     Pausing(Instant),
+    /// Told to end; `again` when it is wanted once more after that.
+    Ending {
+        /// Whether it is.
+        again: bool,
+    },
     /// Given up.
     Failed,
 }
@@ -80,11 +87,45 @@ impl Supervisor {
 
     /// A request needs the model.
     pub(crate) fn want(&mut self) -> Next {
-        if self.phase == Phase::Stopped {
-            self.phase = Phase::Loading;
-            return Next::Start;
+        match &mut self.phase {
+            Phase::Stopped | Phase::Waiting => {
+                self.phase = Phase::Loading;
+                return Next::Start;
+            }
+            Phase::Ending { again } => *again = true,
+            Phase::Loading | Phase::Ready | Phase::Pausing(_) | Phase::Failed => {}
         }
         Next::Nothing
+    }
+
+    /// A request needs the model, and there is no room for it yet.
+    pub(crate) fn hold(&mut self) {
+        if self.phase == Phase::Stopped {
+            self.phase = Phase::Waiting;
+        }
+    }
+
+    /// It is to be out of memory. Whether there is a child to end; [`gone`](Self::gone) follows then.
+    pub(crate) fn stop(&mut self) -> bool {
+        match self.phase {
+            Phase::Loading | Phase::Ready => {
+                self.phase = Phase::Ending { again: false };
+                true
+            }
+            Phase::Waiting | Phase::Pausing(_) => {
+                self.phase = Phase::Stopped;
+                false
+            }
+            Phase::Ending { .. } => true,
+            Phase::Stopped | Phase::Failed => false,
+        }
+    }
+
+    /// The child that was to end has ended. Whether the model is wanted again.
+    pub(crate) fn gone(&mut self) -> bool {
+        let Phase::Ending { again } = self.phase else { return false };
+        self.phase = Phase::Stopped;
+        again
     }
 
     /// The child answers.
@@ -199,16 +240,42 @@ mod tests {
         assert_eq!(supervisor.phase(), Phase::Failed);
     }
 
+    #[test]
+    fn a_child_that_is_to_end_is_started_again_only_when_it_is_wanted() {
+        let mut supervisor = Supervisor::new();
+        assert!(!supervisor.stop(), "there is none");
+        assert_eq!(supervisor.want(), Next::Start);
+        supervisor.ready();
+        assert!(supervisor.stop());
+        assert!(!supervisor.gone());
+        assert_eq!((supervisor.phase(), supervisor.want()), (Phase::Stopped, Next::Start));
+        assert!(supervisor.stop(), "while it loads, too");
+        assert_eq!(supervisor.want(), Next::Nothing);
+        assert_eq!(supervisor.ended(Ending::Crashed, Instant::now()), Next::Nothing, "it was to end");
+        assert!(supervisor.gone());
+        supervisor.hold();
+        assert_eq!(supervisor.phase(), Phase::Waiting);
+        assert!(!supervisor.stop());
+        assert_eq!(supervisor.phase(), Phase::Stopped);
+    }
+
     #[derive(Debug, Clone, Copy)]
     enum Step {
         Want,
         Ready,
         Crash,
+        Stop,
         Wait(u64),
     }
 
     fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![Just(Step::Want), Just(Step::Ready), Just(Step::Crash), (0u64..200_000).prop_map(Step::Wait)]
+        prop_oneof![
+            Just(Step::Want),
+            Just(Step::Ready),
+            Just(Step::Crash),
+            Just(Step::Stop),
+            (0u64..200_000).prop_map(Step::Wait)
+        ]
     }
 
     proptest! {
@@ -222,6 +289,7 @@ mod tests {
                     Step::Want => { let _ = supervisor.want(); }
                     Step::Ready => supervisor.ready(),
                     Step::Crash => { let _ = supervisor.ended(Ending::Crashed, now); }
+                    Step::Stop => if supervisor.stop() { supervisor.gone(); },
                     Step::Wait(ms) => now += Duration::from_millis(ms),
                 }
                 if supervisor.tick(now) == Next::Start {

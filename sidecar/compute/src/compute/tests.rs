@@ -20,6 +20,7 @@ fn config(folder: &TempDir, binary: Option<&Path>) -> ComputeConfig {
         demo_model: None,
         threads: Some(1),
         run_dir: folder.path().join("run"),
+        ..BuiltinConfig::default()
     };
     ComputeConfig { builtin: Some(builtin), ..ComputeConfig::default() }
 }

@@ -73,6 +73,12 @@ impl Need {
         }
     }
 
+    /// What a file of weights needs beside a cache of this size.
+    pub(crate) fn of_file(weights_bytes: u64, cache_bytes: u64) -> Self {
+        let overhead_bytes = MIN_OVERHEAD.max(weights_bytes / 10);
+        Self { weights_bytes, cache_bytes, overhead_bytes, context_tokens: 0, read_bytes: weights_bytes }
+    }
+
     /// All of it together.
     pub fn total_bytes(&self) -> u64 {
         self.weights_bytes.saturating_add(self.cache_bytes).saturating_add(self.overhead_bytes)
@@ -89,7 +95,7 @@ pub struct Assessment {
 }
 
 /// What a device can give to a model, in bytes.
-struct Room {
+pub(crate) struct Room {
     /// Memory that a graphics processor works in fast: its own, or its share of the working memory.
     graphics: u64,
     /// Memory that is a graphics processor's own.
@@ -99,7 +105,7 @@ struct Room {
 }
 
 impl Room {
-    fn of(hardware: &Hardware) -> Self {
+    pub(crate) fn of(hardware: &Hardware) -> Self {
         let memory = hardware.memory_bytes;
         let working = memory.saturating_sub(SYSTEM.max(memory / 5));
         // llama.cpp spreads a model over all cards that one of its backends drives, so those of one maker count together.
@@ -119,8 +125,15 @@ impl Room {
     }
 
     /// All that a model can be spread over.
-    fn together(&self) -> u64 {
+    pub(crate) fn together(&self) -> u64 {
         self.working.saturating_add(self.own)
+    }
+
+    /// What is left for one more model beside loaded ones that need `taken`, while `free` of the working memory can be had.
+    pub(crate) fn left(&self, taken: u64, free: u64) -> u64 {
+        // Graphics' own memory is filled first, and what is free of it is not told by every driver: it is counted.
+        let own = self.own.saturating_sub(taken);
+        self.together().saturating_sub(taken).min(free.saturating_add(own))
     }
 }
 

@@ -22,7 +22,11 @@ pub use catalogue::{
     BUNDLED, CacheShape, Catalogue, CatalogueError, CatalogueFolder, CatalogueModel, CatalogueUrl, Collection,
     Composer, Family, FilePart, ModelFile, ModelPurpose, Stored, Variant,
 };
-pub use download::{Download, DownloadConfig, DownloadError, DownloadState, Downloads, Finished, Progress, Unfinished};
+pub use download::{
+    Download, DownloadConfig, DownloadError, DownloadState, Downloads, Finished, HeldBytes, Holder, HolderError,
+    Offered, Progress, Unfinished, hash_file,
+};
+pub(crate) use fit::Room;
 pub use fit::{Assessment, Fit, Need, assess};
 pub use hub::{HubFile, HubUrl};
 pub use names::{FileName, Label, NameError, RepoName, RepoPath, Revision, Sha256, Slug};

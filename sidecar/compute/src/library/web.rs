@@ -122,6 +122,14 @@ pub enum HubError {
         /// What came instead.
         what: String,
     },
+    /// It has the file and does not give it.
+    #[error("{host} does not give it: {reason}")]
+    Refused {
+        /// Who.
+        host: String,
+        /// Why, as a sentence.
+        reason: String,
+    },
     /// This system cannot check who it speaks to.
     #[error(
         "{host} cannot be reached safely: this system has no root certificates. Install the package ca-certificates."
@@ -286,7 +294,8 @@ impl Web {
     /// The body of an answer, piece by piece; a server that stops in the middle is an error.
     pub(super) fn body(&self, response: Response) -> Body {
         let host = host(response.url());
-        Body { pieces: response.bytes_stream().boxed(), host, patience: self.patience.piece }
+        let pieces = response.bytes_stream().map(|piece| piece.map_err(|error| cause_of(&error)));
+        Body::of(pieces.boxed(), host, self.patience)
     }
 }
 
@@ -305,17 +314,23 @@ fn lead(from: &Url, response: &Response) -> Result<Url, HubError> {
 
 /// The body of an answer.
 pub(super) struct Body {
-    pieces: BoxStream<'static, reqwest::Result<Bytes>>,
+    /// An error is the cause, as people are told it.
+    pieces: BoxStream<'static, Result<Bytes, String>>,
     host: String,
     patience: Duration,
 }
 
 impl Body {
+    /// These pieces, which may come as slowly as `patience` says.
+    pub(super) fn of(pieces: BoxStream<'static, Result<Bytes, String>>, host: String, patience: Patience) -> Self {
+        Self { pieces, host, patience: patience.piece }
+    }
+
     /// The next piece; none at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, HubError> {
         let late = |_| HubError::Silent { host: self.host.clone(), after: self.patience };
         let piece = tokio::time::timeout(self.patience, self.pieces.next()).await.map_err(late)?;
-        piece.transpose().map_err(|error| HubError::BrokeOff { host: self.host.clone(), cause: cause_of(&error) })
+        piece.transpose().map_err(|cause| HubError::BrokeOff { host: self.host.clone(), cause })
     }
 
     /// All of it as text, if it is no longer than `most` bytes.

@@ -4,6 +4,7 @@
 
 mod external;
 mod hostile;
+mod memory;
 mod support;
 
 mod builtin;

@@ -37,6 +37,19 @@ impl Home {
         Self { folder, compute }
     }
 
+    /// Starts with models that are copies of the named test models, and what `change` makes of the usual settings.
+    pub(crate) async fn tuned(models: &[(&str, &str)], change: impl FnOnce(&mut BuiltinConfig)) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("models")).expect("made");
+        for (name, of) in models {
+            let file = folder.path().join("models").join(format!("{name}.gguf"));
+            std::fs::copy(fixture(&format!("{of}.gguf")), file).expect("copied");
+        }
+        let mut builtin = builtin_in(folder.path());
+        change(&mut builtin);
+        Self { compute: start(builtin).await, folder }
+    }
+
     pub(crate) fn model_path(&self, name: &str) -> PathBuf {
         self.folder.path().join("models").join(name)
     }
@@ -48,12 +61,19 @@ impl Home {
 
 /// A built-in engine with the models and run folder below `folder`.
 pub(crate) async fn start_in(folder: &Path) -> Compute {
-    let builtin = BuiltinConfig {
+    start(builtin_in(folder)).await
+}
+
+fn builtin_in(folder: &Path) -> BuiltinConfig {
+    BuiltinConfig {
         model_dirs: vec![folder.join("models")],
         threads: Some(1),
         run_dir: folder.join("run"),
         ..BuiltinConfig::default()
-    };
+    }
+}
+
+async fn start(builtin: BuiltinConfig) -> Compute {
     let compute = Compute::start(ComputeConfig { builtin: Some(builtin), ..ComputeConfig::default() }).await;
     let compute = compute.expect("a built-in engine");
     let engine = compute.snapshot().engines[0].clone();

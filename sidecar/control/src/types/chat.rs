@@ -91,6 +91,7 @@ pub struct RoutePlan {
 
 /// A device and a model that could answer, and what that would be like.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
+#[expect(clippy::struct_excessive_bools, reason = "plain data: each is a fact of its own")]
 pub struct PlannedRoute {
     /// The device.
     pub device_id: DeviceId,

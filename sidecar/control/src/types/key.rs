@@ -28,6 +28,17 @@ pub enum KeyScope {
     Models,
 }
 
+impl KeyScope {
+    /// What it is called in JSON, in the database and on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Embeddings => "embeddings",
+            Self::Models => "models",
+        }
+    }
+}
+
 /// A key that was made a moment ago.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct NewApiKey {

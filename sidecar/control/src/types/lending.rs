@@ -35,6 +35,7 @@ pub struct LendingPause {
 
 /// Rules for lending. What is not set is not limited.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[expect(clippy::struct_excessive_bools, reason = "plain data: each is a fact of its own")]
 pub struct LendingRules {
     /// Most requests of members that run at once.
     pub concurrent: Option<u32>,

@@ -119,6 +119,10 @@ pub enum ModelGetEvent {
         sha256: String,
         /// All its files.
         files: Vec<ModelFile>,
+        /// What to know about where it came from, as a sentence; not there when there is nothing to know.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[specta(optional)]
+        note: Option<String>,
     },
     /// It was stopped. What has arrived stays, and the next start goes on from there.
     Paused {

@@ -1,39 +1,51 @@
 //! What the mesh costs: the same llama-server asked directly, through this device's API, and through a peer's.
 //!
-//! `npm run bench -- inference` runs it. Two llama-servers of its own, each with one model, serve everyone; two real
+//! `npm run bench -- inference` runs it. Three llama-servers of its own, each with one model, serve everyone; two real
 //! daemons on loopback share them: *desk* lends, *laptop* borrows. Requests to the three paths alternate inside one run, so the
 //! machine's drift hits all alike, and what counts are the differences and ratios between the paths.
 
 #[path = "../parts/daemon.rs"]
 mod daemon;
+#[path = "../parts/engine.rs"]
+mod engine;
+#[path = "../parts/load.rs"]
 mod load;
 #[path = "../parts/machine.rs"]
 mod machine;
-mod processes;
 #[path = "../parts/stats.rs"]
 mod stats;
 
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use daemon::Daemon;
+use daemon::{Daemon, poll};
+use engine::Engine;
 use load::{Load, Target, first_token, stream_tokens};
 use machine::cpu_seconds;
-use processes::Engine;
 use stats::{median, percentile};
 
 /// First-token samples per path.
 const FIRST_TOKEN_SAMPLES: usize = 200;
-/// Tokens per stream in the rate runs.
-const RATE_TOKENS: u32 = 768;
-/// Rate runs per path and number of streams; the median counts.
-const RATE_ROUNDS: usize = 15;
+/// How often a rate is measured per path and number of streams (the median counts), and tokens of each stream; more
+/// streams share them up to a quarter.
+const RATES: Rates = Rates { rounds: 15, tokens: 768 };
+/// The same for a model that writes a hundred times slower.
+const MEDIUM_RATES: Rates = Rates { rounds: 7, tokens: 96 };
 /// How often the known device is started again.
 const RESTARTS: usize = 7;
 /// A model of hand-set weights that costs its engine next to nothing: what is left is transport, at its worst.
 const TINY: &str = "tiny";
 /// The demo model, still some fifty times faster than what people run, with its end of answer switched off.
 const SMALL: &str = "small";
+/// Weights that keep an engine as busy as those that people run: some fifty tokens a second on one core.
+const MEDIUM: &str = "medium";
+
+/// How a rate is measured.
+#[derive(Clone, Copy)]
+struct Rates {
+    rounds: usize,
+    tokens: u32,
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
@@ -43,8 +55,9 @@ async fn main() -> Result<()> {
     }
     rustls::crypto::ring::default_provider().install_default().ok().context("install the TLS provider")?;
     let engines = [
-        Engine::start(TINY, "../compute/fixtures/endless.gguf").await?,
-        Engine::start(SMALL, "../../models/demo/myownllm-demo.gguf").await?,
+        Engine::start(TINY, "../compute/fixtures/endless.gguf", 65_536).await?,
+        Engine::start(SMALL, "../../models/demo/myownllm-demo.gguf", 65_536).await?,
+        Engine::start(MEDIUM, "../../out/bench/medium.gguf", 16_384).await?,
     ];
     let desk = Daemon::start("Desk").await?;
     for engine in &engines {
@@ -69,7 +82,8 @@ async fn main() -> Result<()> {
         println!("## Model `{}`\n", engine.model);
         first_token_table(&targets).await?;
         for streams in [1, 8, 32] {
-            rate_table(&targets, streams, daemons).await?;
+            let rates = if engine.model == MEDIUM { MEDIUM_RATES } else { RATES };
+            rate_table(&targets, streams, daemons, rates).await?;
         }
     }
     restart_table(&mut laptop, &desk).await?;
@@ -109,17 +123,17 @@ async fn first_token_table(targets: &[Target; 3]) -> Result<()> {
 }
 
 /// Tokens per second of each path with `streams` at once, relative to the direct path of the same round, and CPU time.
-async fn rate_table(targets: &[Target; 3], streams: usize, daemons: [u32; 2]) -> Result<()> {
+async fn rate_table(targets: &[Target; 3], streams: usize, daemons: [u32; 2], of: Rates) -> Result<()> {
     let mut rates: [Vec<f64>; 3] = Default::default();
     let mut ratios: [Vec<f64>; 3] = Default::default();
     let mut cpu: [Vec<f64>; 3] = Default::default();
-    for round in 0..=RATE_ROUNDS {
+    for round in 0..=of.rounds {
         let mut of_round = [0.0; 3];
         for step in 0..targets.len() {
             let which = (round + step) % targets.len();
             let before = daemons.map(cpu_seconds);
             let Load { tokens, wall } =
-                stream_tokens(&targets[which], streams, RATE_TOKENS / u32::try_from(streams.min(4))?).await?;
+                stream_tokens(&targets[which], streams, of.tokens / u32::try_from(streams.min(4))?).await?;
             let used: f64 = daemons.map(cpu_seconds).iter().zip(before).map(|(now, then)| now - then).sum();
             of_round[which] = f64::from(tokens) / wall.as_secs_f64();
             if round > 0 {
@@ -133,7 +147,7 @@ async fn rate_table(targets: &[Target; 3], streams: usize, daemons: [u32; 2]) ->
             }
         }
     }
-    println!("Tokens per second, {streams} stream(s) at once, median of {RATE_ROUNDS} rounds in turn\n");
+    println!("Tokens per second, {streams} stream(s) at once, median of {} rounds in turn\n", of.rounds);
     println!("| path | tokens/s | of direct | daemons' CPU per token (µs) |");
     println!("|---|---|---|---|");
     for (which, target) in targets.iter().enumerate() {
@@ -164,4 +178,23 @@ async fn restart_table(laptop: &mut Daemon, desk: &Daemon) -> Result<()> {
     println!("From starting a known device to its first remote token, {RESTARTS} starts (ms)\n");
     println!("| p50 | slowest |\n|---|---|\n| {:.0} | {:.0} |\n", median(&took), percentile(&took, 1.0));
     Ok(())
+}
+
+/// What this benchmark asks of its daemons besides.
+impl Daemon {
+    /// Base URL of its local API.
+    fn api(&self) -> Result<&str> {
+        self.ready["api"].as_str().context("the daemon has no local API")
+    }
+
+    /// Waits until the member `name` counts as away here.
+    async fn wait_for_absence(&self, name: &str) -> Result<()> {
+        poll("the other device is away", || async {
+            let devices = self.command(&["devices"]).await.unwrap_or_default();
+            devices
+                .as_array()
+                .is_some_and(|list| list.iter().any(|entry| entry["name"] == name && entry["state"] != "online"))
+        })
+        .await
+    }
 }

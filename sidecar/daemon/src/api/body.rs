@@ -12,6 +12,7 @@ use myownmesh_compute::OpenAiPath;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 
 use super::ApiError;
 
@@ -91,6 +92,10 @@ pub(crate) struct Question {
     at: Range<usize>,
     /// The model it names.
     pub(crate) model: String,
+    /// Whether the answer is wanted as a stream.
+    pub(crate) stream: bool,
+    /// Text of the answer that the asker has already: the request ends with it, and it is not told once more.
+    pub(crate) known: String,
 }
 
 impl Question {
@@ -103,7 +108,7 @@ impl Question {
             return Err(ApiError::invalid("model", "The request names no model. GET /v1/models lists what there is."));
         };
         // `stream` must be a boolean where it is given; serde has checked that.
-        let _ = envelope.stream;
+        let stream = envelope.stream.unwrap_or_default();
         match path {
             OpenAiPath::ChatCompletions | OpenAiPath::InputTokens => {
                 let messages = envelope.messages.map(RawValue::get);
@@ -120,7 +125,42 @@ impl Question {
         }
         let start = raw.get().as_ptr().addr() - body.as_ptr().addr();
         let at = start..start + raw.get().len();
-        Ok(Self { body, at, model })
+        Ok(Self { body, at, model, stream, known: String::new() })
+    }
+
+    /// The question that has a model go on with its answer after `text`, which took so many `tokens`; none where nobody
+    /// could.
+    pub(super) fn continued(&self, path: OpenAiPath, text: &str, thought: bool, tokens: u64) -> Option<Self> {
+        if path != OpenAiPath::ChatCompletions {
+            return None;
+        }
+        let mut body: Map<String, Value> = serde_json::from_slice(&self.body).ok()?;
+        let plain = body.get("response_format").is_none_or(|form| form.is_null() || form["type"] == "text");
+        let bound = ["grammar", "json_schema"].iter().any(|key| body.get(*key).is_some_and(|value| !value.is_null()));
+        let several = body.get("n").and_then(Value::as_u64).is_some_and(|count| count > 1);
+        if !plain || bound || several {
+            return None;
+        }
+        let known = format!("{}{text}", self.known);
+        let messages = body.get_mut("messages")?.as_array_mut()?;
+        if !self.known.is_empty() {
+            messages.pop();
+        }
+        messages.push(json!({ "role": "assistant", "content": known }));
+        for limit in ["max_tokens", "max_completion_tokens", "n_predict"] {
+            if let Some(most) = body.get(limit).and_then(Value::as_u64) {
+                body.insert(limit.to_owned(), most.saturating_sub(tokens).max(1).into());
+            }
+        }
+        if thought {
+            // It has thought; templates that let a model think refuse a begun answer otherwise.
+            let kwargs = body.entry("chat_template_kwargs").or_insert_with(|| json!({}));
+            kwargs.as_object_mut()?.insert("enable_thinking".to_owned(), false.into());
+        }
+        let bytes = Bytes::from(Value::Object(body).to_string());
+        let mut question = Self::parse(path, bytes).ok()?;
+        question.known = known;
+        Some(question)
     }
 
     /// The body with `model` in place of the name that came.

@@ -1,6 +1,8 @@
 //! Where other APIs become OpenAI's and back: their questions are asked like any other, here or at a peer, and their
 //! answers are told event by event as they come.
 
+use std::sync::Arc;
+
 use axum::body::{Body, BodyDataStream};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -12,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::body::{self, MAX_BODY, Question};
 use super::reply::Piece;
-use super::{Api, ApiError};
+use super::{Api, ApiError, Find};
 use crate::route::{self, Offer, Route, RouteError};
 use crate::sse::{self, Cutter};
 
@@ -67,8 +69,10 @@ pub(super) async fn ask(
         return Err(ApiError::too_large());
     }
     let question = Question::parse(path, bytes)?;
-    let routes = api.routes(|offers| naming(&question.model, purpose(path), offers)).await?;
-    let response = api.ask(&routes, path, &question, &mut |_| {}).await?;
+    let model = question.model.clone();
+    let find: Find = Arc::new(move |offers| naming(&model, purpose(path), offers));
+    let routes = api.routes(|offers| find(offers)).await?;
+    let response = api.ask(&routes, &find, path, &question, &mut |_| {}).await?;
     if response.status().is_success() {
         return Ok(response);
     }

@@ -12,6 +12,7 @@ use crate::keys::KeyRefusal;
 use crate::lending::Refusal;
 use crate::route::RouteError;
 use crate::scopes::ScopeRefusal;
+use crate::store::StoreError;
 
 /// An error of the API.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,7 +84,11 @@ impl ApiError {
 
     /// A key is needed, and none came or a wrong one.
     pub(crate) fn key(refusal: KeyRefusal) -> Self {
-        Self::new(ErrorCode::NotAllowed, refusal.to_string()).with_status(StatusCode::UNAUTHORIZED)
+        let status = match refusal {
+            KeyRefusal::Missing | KeyRefusal::Unknown => StatusCode::UNAUTHORIZED,
+            KeyRefusal::OutOfScope(_) => StatusCode::FORBIDDEN,
+        };
+        Self::new(ErrorCode::NotAllowed, refusal.to_string()).with_status(status)
     }
 
     /// This API has such a request, this program does not.
@@ -102,6 +107,11 @@ impl ApiError {
     /// An answer that ended in the middle.
     pub(crate) fn broke_off() -> Self {
         Self::new(ErrorCode::EngineFailed, "The answer broke off before it was complete. Ask again.")
+    }
+
+    /// An engine or another device refused the request.
+    pub(crate) fn refused(status: StatusCode) -> Self {
+        Self::from_answer(status, b"")
     }
 
     /// No such path.
@@ -148,6 +158,22 @@ impl ApiError {
                 | ErrorCode::NotAllowed
                 | ErrorCode::TimedOut
         )
+    }
+
+    /// Whether an answer that broke for it may go on elsewhere.
+    pub(crate) fn may_go_on(&self) -> bool {
+        self.is_crash() || matches!(self.code, ErrorCode::Busy | ErrorCode::Unreachable | ErrorCode::TimedOut)
+    }
+
+    /// Whether it is an engine that failed, not the device.
+    pub(crate) fn is_crash(&self) -> bool {
+        matches!(self.code, ErrorCode::EngineFailed | ErrorCode::EngineUnreachable | ErrorCode::ModelFailed)
+    }
+
+    /// The same with more to do at its end.
+    pub(crate) fn with_hint(mut self, hint: &str) -> Self {
+        self.message.push_str(hint);
+        self
     }
 
     /// The JSON body.
@@ -203,7 +229,14 @@ impl From<RouteError> for ApiError {
 
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
-        Self::new(ErrorCode::Busy, refusal.to_string())
+        let code = if refusal.is_lasting() { ErrorCode::NotAllowed } else { ErrorCode::Busy };
+        Self::new(code, refusal.to_string())
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::new(ErrorCode::Internal, error.to_string())
     }
 }
 
@@ -242,7 +275,7 @@ mod tests {
 
     #[test]
     fn an_error_reads_back_from_another_device() {
-        let busy = ApiError::from(Refusal::Busy);
+        let busy = ApiError::from(Refusal::busy("Desk"));
         let body = busy.to_json().to_string();
         let read = ApiError::from_answer(StatusCode::SERVICE_UNAVAILABLE, body.as_bytes());
         assert_eq!(read, busy);

@@ -8,7 +8,9 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Method, Uri, header};
+use myownmesh_control::types::KeyScope;
 
+use super::requests::Requests;
 use super::{ApiError, body};
 use crate::keys::Keys;
 
@@ -22,11 +24,12 @@ pub(crate) struct Door {
 }
 
 /// Lets requests of programs through.
-pub(super) async fn check(door: Door, keys: &Keys, request: Request, next: Next) -> Response {
+pub(super) async fn check(door: Door, keys: &Keys, requests: &Requests, request: Request, next: Next) -> Response {
+    let scope = scope(request.uri().path());
     let admitted = admit(door, request.method(), request.uri(), request.headers())
-        .and_then(|()| keys.admit(request.headers()).map_err(ApiError::key));
+        .and_then(|()| keys.admit(request.headers(), scope).map_err(ApiError::key));
     match admitted {
-        Ok(()) => next.run(request).await,
+        Ok(key) => requests.watch(key, request, next).await,
         Err(error) => {
             tracing::info!(path = request.uri().path(), %error, "a request was refused");
             let (parts, body) = request.into_parts();
@@ -58,6 +61,18 @@ fn admit(door: Door, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<
         return Err(ApiError::wrong_method());
     }
     Ok(())
+}
+
+/// What a key must be for to be used at this path; none for what tells nothing.
+fn scope(path: &str) -> Option<KeyScope> {
+    let under = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    match path {
+        "/" | "/api/version" => None,
+        "/v1/embeddings" | "/api/embed" | "/api/embeddings" => Some(KeyScope::Embeddings),
+        "/api/tags" | "/api/ps" | "/api/show" => Some(KeyScope::Models),
+        _ if under("/v1/models") => Some(KeyScope::Models),
+        _ => Some(KeyScope::Chat),
+    }
 }
 
 /// Whether `authority` is one of our own names with our port. Beyond loopback a number is a name of ours as well: what
@@ -124,6 +139,25 @@ mod tests {
             let origin = format!("http://{host}");
             let page = [("host", "localhost:1473"), ("origin", origin.as_str())];
             assert_eq!(admitted_at(ip, "GET", "/v1/models", &page), fine, "{ip} {origin}");
+        }
+    }
+
+    #[test]
+    fn every_path_has_its_scope() {
+        for (path, wanted) in [
+            ("/", None),
+            ("/api/version", None),
+            ("/v1/models", Some(KeyScope::Models)),
+            ("/v1/models/a/b", Some(KeyScope::Models)),
+            ("/api/tags", Some(KeyScope::Models)),
+            ("/v1/embeddings", Some(KeyScope::Embeddings)),
+            ("/api/embed", Some(KeyScope::Embeddings)),
+            ("/v1/chat/completions", Some(KeyScope::Chat)),
+            ("/v1/messages", Some(KeyScope::Chat)),
+            ("/v1/modelsx", Some(KeyScope::Chat)),
+            ("/whatever", Some(KeyScope::Chat)),
+        ] {
+            assert_eq!(scope(path), wanted, "{path}");
         }
     }
 

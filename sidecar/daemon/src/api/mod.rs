@@ -9,24 +9,34 @@
 
 mod anthropic;
 mod body;
+mod borrowed;
 mod dispatch;
 mod edge;
 mod error;
 mod guard;
+mod joint;
 mod leave;
+mod ledger;
+mod lent;
 mod listener;
+mod model_files;
 mod models;
 mod offers;
 mod ollama;
+mod onward;
 mod openai;
 mod relay;
 mod reply;
+mod requests;
 mod responses;
 mod shape;
+mod side;
+mod sofar;
 mod stamp;
 mod switched;
 mod tally;
 mod wants;
+mod whole;
 
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
@@ -37,20 +47,29 @@ use axum::extract::FromRequestParts;
 use axum::routing::{get, post};
 use axum::{Extension, Router, middleware};
 use http::HeaderMap;
-use http::request::Parts;
-use myownmesh_compute::{Compute, OpenAiPath};
-use myownmesh_mesh::{Asker, Mesh};
+use http::request::Parts as Head;
+use myownmesh_compute::{Compute, ModelState, OpenAiPath};
+use myownmesh_mesh::{Asker, DeviceId, Mesh};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 pub(crate) use body::{MAX_BODY, Question};
 pub(crate) use error::ApiError;
 pub(crate) use guard::Door;
+pub(crate) use ledger::{LEDGER, Told};
+use lent::Lent;
 pub(crate) use listener::{bind, serve};
+pub(crate) use model_files::routes as model_files;
 pub(crate) use offers::offers;
+pub(crate) use onward::Find;
+pub(crate) use requests::Requests;
+pub(crate) use side::Side;
 
 use crate::activity::Activity;
 use crate::keys::Keys;
+use crate::ledger::Ledger;
 use crate::lending::Lending;
+use crate::planner::{Machine, Meter, Rates};
 use crate::route::{Offer, Route, RouteError};
 use crate::scopes::Scopes;
 
@@ -69,7 +88,7 @@ pub(crate) enum Caller {
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Head, _: &S) -> Result<Self, ApiError> {
         // The mesh's mark first: it is put in after the membership check and cannot come from outside.
         if let Some(asker) = parts.extensions.get::<Asker>() {
             return Ok(Self::Member(Box::new(asker.clone())));
@@ -85,14 +104,38 @@ pub(crate) struct Api {
     lending: Lending,
     scopes: Scopes,
     activity: Activity,
+    rates: Rates,
+    machine: watch::Receiver<Option<Machine>>,
+    ledger: Ledger,
+    lent: Lent,
     /// Set once the mesh runs; it needs the router to start.
     mesh: Arc<OnceLock<Mesh>>,
 }
 
+/// What the routes work with.
+pub(crate) struct Parts {
+    /// Engines and models.
+    pub(crate) compute: Compute,
+    /// Whom this device serves, and when.
+    pub(crate) lending: Lending,
+    /// What members may do here.
+    pub(crate) scopes: Scopes,
+    /// What happened, kept.
+    pub(crate) activity: Activity,
+    /// What was lent and borrowed.
+    pub(crate) ledger: Ledger,
+    /// How fast devices answer.
+    pub(crate) rates: Rates,
+    /// What this device works with.
+    pub(crate) machine: watch::Receiver<Option<Machine>>,
+}
+
 impl Api {
     /// An API without peers yet.
-    pub(crate) fn new(compute: Compute, lending: Lending, scopes: Scopes, activity: Activity) -> Self {
-        Self { compute, lending, scopes, activity, mesh: Arc::default() }
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { compute, lending, scopes, activity, ledger, rates, machine } = parts;
+        let lent = Lent::start();
+        Self { compute, lending, scopes, activity, ledger, rates, machine, lent, mesh: Arc::default() }
     }
 
     /// Gives it the mesh, once.
@@ -104,7 +147,7 @@ impl Api {
     /// What every device offers now, this one first.
     pub(crate) fn offers(&self) -> Vec<Offer> {
         let mesh = self.mesh.get().map(Mesh::snapshot);
-        offers(mesh.as_deref(), &self.compute.snapshot(), &self.lending)
+        offers(mesh.as_deref(), &self.compute.snapshot(), &self.lending, *self.machine.borrow(), &self.rates)
     }
 
     /// The candidates that `find` picks. Where it finds none, and a device is only just being reached (this one has
@@ -133,10 +176,33 @@ impl Api {
         }
     }
 
+    /// What times the answer of a model on this device, where answers of that kind say how fast it is.
+    fn meter_here(&self, path: OpenAiPath, model: &str, request: usize) -> Option<Meter> {
+        let loaded = self.compute.snapshot().model(model).is_some_and(|model| model.state == ModelState::Ready);
+        self.meter(path, (self.mesh.get()?.device_id(), model.to_owned()), 0.0, loaded, request)
+    }
+
+    /// The same for a model on another device.
+    fn meter_there(&self, path: OpenAiPath, route: &Route, request: usize) -> Option<Meter> {
+        self.meter(path, (route.device, route.model.clone()), route.rtt_ms, route.loaded, request)
+    }
+
+    fn meter(
+        &self,
+        path: OpenAiPath,
+        key: (DeviceId, String),
+        rtt_ms: f64,
+        loaded: bool,
+        request: usize,
+    ) -> Option<Meter> {
+        matches!(path, OpenAiPath::ChatCompletions | OpenAiPath::Completions)
+            .then(|| Meter::begin(self.rates.clone(), key, rtt_ms, loaded, request))
+    }
+
     /// The routes, for the mesh to mount.
     pub(crate) fn service(&self) -> Router {
         let post_to = |path: OpenAiPath| {
-            post(move |state, caller, headers, body| openai::complete(path, state, caller, headers, body))
+            post(move |state, caller, loss, headers, body| openai::complete(path, state, caller, loss, headers, body))
         };
         Router::new()
             .route("/v1/models", get(models::list))
@@ -145,19 +211,21 @@ impl Api {
             .route(OpenAiPath::Completions.as_str(), post_to(OpenAiPath::Completions))
             .route(OpenAiPath::Embeddings.as_str(), post_to(OpenAiPath::Embeddings))
             .route(OpenAiPath::InputTokens.as_str(), post_to(OpenAiPath::InputTokens))
+            .route(LEDGER, post(ledger::lent))
+            .route(lent::ANSWERS, get(openai::resume))
             .with_state(self.clone())
     }
 
     /// The routes for programs of this device, which reach it at `door`.
-    pub(crate) fn local(&self, door: Door, keys: Keys) -> Router {
+    pub(crate) fn local(&self, door: Door, keys: Keys, requests: Requests) -> Router {
         self.service()
             .merge(ollama::routes().merge(anthropic::routes()).merge(responses::routes()).with_state(self.clone()))
             .fallback(|headers, body| refuse(headers, body, ApiError::no_route))
             .method_not_allowed_fallback(|headers, body| refuse(headers, body, ApiError::wrong_method))
             .layer(Extension(Caller::Local))
             .layer(middleware::from_fn(move |request, next| {
-                let keys = keys.clone();
-                async move { Ok::<_, Infallible>(guard::check(door, &keys, request, next).await) }
+                let (keys, requests) = (keys.clone(), requests.clone());
+                async move { Ok::<_, Infallible>(guard::check(door, &keys, &requests, request, next).await) }
             }))
             .layer(middleware::from_fn(shape::dress))
     }

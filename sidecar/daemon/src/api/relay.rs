@@ -10,7 +10,8 @@ use myownmesh_control::error::ErrorCode;
 
 use super::ApiError;
 use super::tally::Tally;
-use crate::lending::Permit;
+use crate::lending::{Own, Permit};
+use crate::planner::Meter;
 use crate::sse::{self, Cutter};
 
 /// Largest answer that is no stream, in bytes: embeddings of many texts take a few.
@@ -22,11 +23,21 @@ pub(super) type Pieces = BoxStream<'static, Result<Bytes, ApiError>>;
 /// What is held until the last byte of an answer.
 #[derive(Default)]
 pub(super) struct Held {
+    /// What counts it; dropped before the permit, so that the next request finds it counted.
+    pub(super) tally: Option<Tally>,
     /// Leave to serve it.
     #[expect(dead_code, reason = "held to be dropped")]
     pub(super) permit: Option<Permit>,
-    /// What counts it.
-    pub(super) tally: Option<Tally>,
+    /// The mark of a request of this device's own.
+    #[expect(dead_code, reason = "held to be dropped")]
+    pub(super) own: Option<Own>,
+    /// What times it.
+    pub(super) meter: Option<Meter>,
+}
+
+/// Whether an answer is a stream of events.
+pub(super) fn is_stream(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
 }
 
 /// Hands an answer on. `held` is held until its last byte.
@@ -39,14 +50,20 @@ pub(super) async fn answer(
     if let Some(tally) = &mut held.tally {
         tally.head(status);
     }
+    if let Some(meter) = &mut held.meter {
+        meter.head(status);
+    }
     let content_type = headers.get(header::CONTENT_TYPE).cloned();
-    let is_stream = content_type.as_ref().is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
+    let is_stream = is_stream(headers);
     let body = if is_stream {
         Body::from_stream(whole_events(pieces, held).map(Ok::<_, std::convert::Infallible>))
     } else {
         let whole = collect(pieces).await?;
         if let Some(tally) = &mut held.tally {
             tally.whole(&whole);
+        }
+        if let Some(meter) = &mut held.meter {
+            meter.whole(&whole);
         }
         Body::from(whole)
     };
@@ -79,21 +96,27 @@ async fn collect(mut pieces: Pieces) -> Result<Bytes, ApiError> {
 }
 
 struct Passing {
+    // First, so that it is counted before its place is given up.
+    held: Held,
     pieces: Pieces,
     cutter: Cutter,
     done: bool,
-    held: Held,
 }
 
 /// Whole events, then their proper end or an error event.
 fn whole_events(pieces: Pieces, held: Held) -> impl Stream<Item = Bytes> {
+    events(pieces, held).map(|events| events.unwrap_or_else(|error| event(&error)))
+}
+
+/// Whole events; one that ends early ends with why.
+pub(super) fn events(pieces: Pieces, held: Held) -> impl Stream<Item = Result<Bytes, ApiError>> {
     let passing = Passing { pieces, cutter: Cutter::default(), done: false, held };
     unfold(Some(passing), |passing| async move {
         let mut passing = passing?;
         loop {
             let cut = match passing.pieces.next().await {
                 Some(Ok(piece)) => passing.cutter.push(piece),
-                Some(Err(error)) => return Some((event(&error), None)),
+                Some(Err(error)) => return Some((Err(error), None)),
                 None => return passing.end(),
             };
             match cut {
@@ -103,12 +126,15 @@ fn whole_events(pieces: Pieces, held: Held) -> impl Stream<Item = Bytes> {
                     if let Some(tally) = &mut passing.held.tally {
                         tally.events(&events);
                     }
-                    return Some((events, Some(passing)));
+                    if let Some(meter) = &mut passing.held.meter {
+                        meter.events(&events);
+                    }
+                    return Some((Ok(events), Some(passing)));
                 }
                 Err(error) => {
                     let error =
                         ApiError::new(ErrorCode::EngineBadAnswer, format!("The answer cannot be read: {error}."));
-                    return Some((event(&error), None));
+                    return Some((Err(error), None));
                 }
             }
         }
@@ -117,7 +143,7 @@ fn whole_events(pieces: Pieces, held: Held) -> impl Stream<Item = Bytes> {
 
 impl Passing {
     /// The stream ended: properly, or without its last event.
-    fn end(mut self) -> Option<(Bytes, Option<Self>)> {
+    fn end(mut self) -> Option<(Result<Bytes, ApiError>, Option<Self>)> {
         let rest = self.cutter.rest();
         if self.done {
             return None;
@@ -127,22 +153,30 @@ impl Passing {
             if let Some(tally) = &mut self.held.tally {
                 tally.events(&rest);
             }
-            return Some((Bytes::from(format!("{}\n\n", text.trim_end())), None));
+            return Some((Ok(Bytes::from(format!("{}\n\n", text.trim_end()))), None));
         }
-        let error = ApiError::new(ErrorCode::EngineFailed, "The answer broke off before it was complete. Ask again.");
-        Some((event(&error), None))
+        Some((Err(ApiError::broke_off()), None))
     }
 }
 
 /// Whether the last of these events ends the answer: the mark of the end, or an error.
-fn is_last(events: &[u8]) -> bool {
+pub(super) fn is_last(events: &[u8]) -> bool {
     let trimmed = events.trim_ascii_end();
     let start = trimmed.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let line = &trimmed[start..];
     line.ends_with(sse::DONE.as_bytes()) || line.starts_with(b"data: {\"error\"")
 }
 
-fn event(error: &ApiError) -> Bytes {
+/// The error that ends these events, if one does.
+pub(super) fn last_error(events: &[u8]) -> Option<ApiError> {
+    let trimmed = events.trim_ascii_end();
+    let start = trimmed.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let data = trimmed[start..].strip_prefix(b"data: ").filter(|data| data.starts_with(b"{\"error\""))?;
+    Some(ApiError::from_answer(StatusCode::BAD_GATEWAY, data))
+}
+
+/// An error as an event.
+pub(super) fn event(error: &ApiError) -> Bytes {
     Bytes::from(format!("data: {}\n\n", error.to_json()))
 }
 

@@ -59,6 +59,12 @@ impl Bond {
         timeout(CAUSE, self.ended()).await.unwrap_or_else(|_| lost(&self.name))
     }
 
+    /// The device is there and the answer is not: its program was restarted, or had to let go of it.
+    pub(super) fn forgotten(&self) -> ApiError {
+        let name = &self.name;
+        ApiError::new(ErrorCode::EngineFailed, format!("{name} has lost the answer in the middle. Ask again."))
+    }
+
     /// Gives pieces as long as it holds.
     pub(super) fn hold<E: Send + 'static>(
         self,

@@ -3,11 +3,12 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use myownmesh_control::types::ActivityKind;
+use myownmesh_control::types::{ActivityKind, UsageDirection};
 use myownmesh_mesh::{DeviceId, NetworkId};
 use tokio::time::Instant;
 
 use crate::activity::{Activity, Told};
+use crate::ledger::{Amount, Entry, Ledger, RequestName};
 use crate::sse;
 use crate::text::quotable;
 
@@ -26,6 +27,7 @@ pub(super) enum Direction {
 /// One request on its way. What came of it is told when it is dropped, however it ended.
 pub(super) struct Tally {
     activity: Activity,
+    ledger: Option<(Ledger, RequestName)>,
     network: Option<NetworkId>,
     direction: Direction,
     device: (DeviceId, String),
@@ -35,8 +37,11 @@ pub(super) struct Tally {
     pieces: u64,
     /// As the engine counts.
     counted: Option<u64>,
+    /// Tokens of the question, as the engine counts.
+    prompt: Option<u64>,
     complete: bool,
-    refused: bool,
+    /// Whether it was served, once the head of an answer tells.
+    served: Option<bool>,
 }
 
 impl Tally {
@@ -50,6 +55,7 @@ impl Tally {
     ) -> Self {
         Self {
             activity,
+            ledger: None,
             network,
             direction,
             device,
@@ -57,15 +63,26 @@ impl Tally {
             began: Instant::now(),
             pieces: 0,
             counted: None,
+            prompt: None,
             complete: false,
-            // Until the head of an answer says otherwise, nothing was used.
-            refused: true,
+            served: None,
         }
+    }
+
+    /// Has it written into the ledger as well, under the name that both devices know.
+    pub(super) fn in_ledger(mut self, ledger: &Ledger, request: RequestName) -> Self {
+        self.ledger = Some((ledger.clone(), request));
+        self
+    }
+
+    /// It is served from now on; until now it waited.
+    pub(super) fn starts(&mut self) {
+        self.began = Instant::now();
     }
 
     /// The head of the answer. A refusal was no use of anything.
     pub(super) fn head(&mut self, status: StatusCode) {
-        self.refused = !status.is_success();
+        self.served = Some(status.is_success());
     }
 
     /// Some whole events of a stream.
@@ -88,7 +105,8 @@ impl Tally {
     }
 
     fn usage(&mut self, json: &[u8]) {
-        self.counted = completion_tokens(json).or(self.counted);
+        self.counted = number_behind(b"\"completion_tokens\":", json).or(self.counted);
+        self.prompt = number_behind(b"\"prompt_tokens\":", json).or(self.prompt);
     }
 
     fn sentence(&self) -> String {
@@ -107,23 +125,51 @@ impl Tally {
     }
 }
 
+impl Tally {
+    fn entry(&self, request: RequestName) -> Entry {
+        Entry {
+            direction: match self.direction {
+                Direction::Lent => UsageDirection::Lent,
+                Direction::Borrowed => UsageDirection::Borrowed,
+            },
+            network: self.network,
+            device: self.device.clone(),
+            request,
+            model: self.model.clone(),
+            amount: Amount {
+                tokens: self.counted.unwrap_or(self.pieces),
+                prompt: self.prompt.unwrap_or_default(),
+                seconds: self.began.elapsed().as_secs_f64(),
+            },
+            sure: self.served == Some(true),
+        }
+    }
+}
+
 impl Drop for Tally {
     fn drop(&mut self) {
-        if !self.refused {
+        // A refusal was no use of anything. Of what was given up before a word came, only the other device may know.
+        let in_ledger = match self.direction {
+            Direction::Lent => self.served == Some(true),
+            Direction::Borrowed => self.served != Some(false),
+        };
+        if let Some((ledger, request)) = self.ledger.take().filter(|_| in_ledger) {
+            ledger.tell(self.entry(request));
+        }
+        if self.served == Some(true) {
             let (id, name) = self.device.clone();
             self.activity.tell(Told::new(self.network, ActivityKind::Lending, self.sentence()).about(id, name));
         }
     }
 }
 
-/// The number behind the last `"completion_tokens":`. Read without parsing: the rest is none of our business here.
-fn completion_tokens(json: &[u8]) -> Option<u64> {
-    const KEY: &[u8] = b"\"completion_tokens\":";
+/// The number behind the last `key`. Read without parsing: the rest is none of our business here.
+fn number_behind(key: &[u8], json: &[u8]) -> Option<u64> {
     // It stands at the end; a long list of embeddings before it is not worth a look.
     let json = &json[json.len().saturating_sub(USAGE_WITHIN)..];
-    let at = json.windows(KEY.len()).rposition(|window| window == KEY)?;
+    let at = json.windows(key.len()).rposition(|window| window == key)?;
     let digits: Vec<u8> =
-        json[at + KEY.len()..].trim_ascii_start().iter().copied().take_while(u8::is_ascii_digit).collect();
+        json[at + key.len()..].trim_ascii_start().iter().copied().take_while(u8::is_ascii_digit).collect();
     std::str::from_utf8(&digits).ok()?.parse().ok()
 }
 
@@ -138,7 +184,8 @@ mod tests {
 
     #[test]
     fn only_a_number_is_a_count() {
-        assert_eq!(completion_tokens(br#"{"usage":{"completion_tokens": 12,"total_tokens":30}}"#), Some(12));
+        let completion_tokens = |json| number_behind(b"\"completion_tokens\":", json);
+        assert_eq!(completion_tokens(br#"{"usage":{"completion_tokens": 12,"total_tokens":30}}"#.as_slice()), Some(12));
         assert_eq!(completion_tokens(br#"{"usage":{"completion_tokens":null}}"#), None);
         assert_eq!(completion_tokens(br#"{"usage":{"completion_tokens":99999999999999999999}}"#), None);
         assert_eq!(completion_tokens(br#"{"text":"completion_tokens"#), None);

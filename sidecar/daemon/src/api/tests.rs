@@ -30,6 +30,7 @@ struct Bench {
     folder: TempDir,
     api: Api,
     keys: Keys,
+    requests: Requests,
     /// Lets a held answer of the engine go.
     go: Arc<Notify>,
 }
@@ -83,6 +84,20 @@ async fn obey(request: AxumRequest, go: Arc<Notify>) -> Response {
 }
 
 impl Bench {
+    /// Reads an answer whose engine dies, as often as it is asked.
+    async fn let_die(&self, response: Response) -> (StatusCode, String) {
+        let dying = async {
+            loop {
+                self.go.notify_one();
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::select! {
+            told = told(response) => told,
+            () = dying => unreachable!("it never completes"),
+        }
+    }
+
     async fn new() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().expect("folder");
@@ -95,16 +110,22 @@ impl Bench {
         let ready = watch.wait_for(|picture| !picture.models.is_empty());
         tokio::time::timeout(Duration::from_secs(10), ready).await.expect("in time").expect("a model");
         let (events, stop) = (crate::events::Events::new(), tokio_util::sync::CancellationToken::new());
-        let activity = crate::activity::Activity::start(store.clone(), events, stop).await.expect("started");
+        let requests = Requests::start(events.clone(), stop.clone());
+        let activity =
+            crate::activity::Activity::start(store.clone(), events.clone(), stop.clone()).await.expect("started");
         let keys = Keys::start(store.clone(), false).await.expect("started");
         let lending = Lending::start(store.clone()).await.expect("started");
-        let api = Api::new(compute, lending, Scopes::start(store).await.expect("started"), activity);
-        Self { folder, api, keys, go }
+        let rates = crate::planner::Rates::start(store.clone(), stop.clone()).await.expect("started");
+        let (_, machine) = tokio::sync::watch::channel(None);
+        let ledger = Ledger::start(store.clone(), lending.clone(), events, stop).await.expect("started");
+        let scopes = Scopes::start(store).await.expect("started");
+        let api = Api::new(Parts { compute, lending, scopes, activity, ledger, rates, machine });
+        Self { folder, api, keys, requests, go }
     }
 
     /// The routes for programs of this device.
     fn app(&self, port: u16) -> Router {
-        self.api.local(Door { ip: LOOPBACK, port }, self.keys.clone())
+        self.api.local(Door { ip: LOOPBACK, port }, self.keys.clone(), self.requests.clone())
     }
 
     async fn local(&self, request: Request<Body>) -> (StatusCode, String) {
@@ -169,12 +190,13 @@ async fn programs_of_this_device_are_served() {
 async fn an_engine_that_dies_is_heard_of() {
     let bench = Bench::new().await;
     let response = bench.app(PORT).oneshot(say("org/m", "die")).await.expect("infallible");
-    bench.go.notify_one();
-    let (status, body) = told(response).await;
+    let (status, body) = bench.let_die(response).await;
     assert_eq!(status, StatusCode::OK);
-    let (event, error) = body.split_at("data: {\"n\":1}\n\n".len());
-    assert_eq!(event, "data: {\"n\":1}\n\n");
-    let error = error.strip_prefix("data: ").expect("an event").trim_end();
+    let events: Vec<&str> = body.split_inclusive("\n\n").collect();
+    // It is tried once more, since nobody else has the model.
+    assert_eq!(events[0], "data: {\"n\":1}\n\n");
+    assert!(events[1].starts_with(": myownmesh {\"seam\":"), "{body}");
+    let error = events.last().and_then(|event| event.strip_prefix("data: ")).expect("an event").trim_end();
     assert_eq!(code(error), "engine_failed");
 }
 
@@ -219,6 +241,14 @@ async fn a_request_without_a_mark_is_refused() {
     assert_eq!((status, code(&body).as_str()), (StatusCode::FORBIDDEN, "not_allowed"));
 }
 
+/// Waits until lending is as `expected`.
+async fn lent(bench: &Bench, expected: impl Fn(&myownmesh_control::types::Lending) -> bool) {
+    let mut changes = bench.api.lending.follow();
+    while !expected(&bench.api.lending.show(network())) {
+        assert!(changes.next().await, "lending goes on");
+    }
+}
+
 #[tokio::test]
 async fn members_get_what_is_here_under_the_policy() {
     let bench = Bench::new().await;
@@ -231,14 +261,15 @@ async fn members_get_what_is_here_under_the_policy() {
     let mut first = say("org/m", "hold");
     first.extensions_mut().insert(asker());
     let first = tokio::spawn(service.oneshot(first));
-    while bench.api.lending.admit(network()).is_ok() {
-        tokio::task::yield_now().await;
-    }
-    let (status, body) = bench.member(say("org/m", "echo")).await;
-    assert_eq!((status, code(&body).as_str()), (StatusCode::SERVICE_UNAVAILABLE, "busy"));
+    lent(&bench, |lent| !lent.running.is_empty()).await;
+    let mut second = say("org/m", "echo");
+    second.extensions_mut().insert(asker());
+    let second = tokio::spawn(bench.api.service().oneshot(second));
+    lent(&bench, |lent| !lent.waiting.is_empty()).await;
     bench.go.notify_one();
-    assert_eq!(first.await.expect("joined").expect("infallible").status(), StatusCode::OK);
-    assert_eq!(bench.member(say("org/m", "echo")).await.0, StatusCode::OK);
+    for served in [first, second] {
+        assert_eq!(served.await.expect("joined").expect("infallible").status(), StatusCode::OK);
+    }
 
     bench.api.lending.set(network(), Accepting::Busy).await.expect("set");
     let (status, body) = bench.member(say("org/m", "echo")).await;
@@ -272,6 +303,40 @@ async fn members_do_what_a_person_here_lets_them() {
 }
 
 #[tokio::test]
+async fn a_member_reads_its_own_part_of_the_ledger() {
+    let bench = Bench::new().await;
+    let named = |name: &'static str| {
+        let mut request = say("org/m", "stream");
+        request.headers_mut().insert(crate::ledger::REQUEST, http::HeaderValue::from_static(name));
+        request
+    };
+    for name in ["name-of-request-1", "name-of-request-2"] {
+        assert_eq!(bench.member(named(name)).await.0, StatusCode::OK);
+    }
+    let body = json!({ "requests": ["name-of-request-1", "name-of-request-2", "name-of-request-3"] }).to_string();
+    let asked = |body: &str| ask(Method::POST, LEDGER, body.to_owned());
+    let (status, text) = bench.member(asked(&body)).await;
+    let counted: Told = serde_json::from_str(&text).expect("rows");
+    assert_eq!((status, counted.counted.len()), (StatusCode::OK, 2), "{text}");
+    let others = [
+        Asker { device_id: DeviceId::of_secret(&[8; 32]), ..asker() },
+        Asker { network: NetworkId::from_bytes([99; 32]), ..asker() },
+    ];
+    for other in others {
+        let mut request = asked(&body);
+        request.extensions_mut().insert(other);
+        let (status, body) = self::told(bench.api.service().oneshot(request).await.expect("infallible")).await;
+        assert_eq!((status, body.as_str()), (StatusCode::OK, r#"{"counted":[]}"#), "not its own");
+    }
+    for odd in ["[]", r#"{"requests":["'; DROP TABLE ledger; --"]}"#, r#"{"requests":[7]}"#] {
+        assert_eq!(bench.member(asked(odd)).await.0, StatusCode::BAD_REQUEST, "{odd}");
+    }
+    let many = json!({ "requests": vec!["name-of-request-1"; 257] }).to_string();
+    assert_eq!(bench.member(asked(&many)).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(bench.local(asked(&body)).await.0, StatusCode::NOT_FOUND, "programs of this device have `usage`");
+}
+
+#[tokio::test]
 async fn what_a_member_may_no_longer_do_ends_at_once() {
     let bench = Bench::new().await;
     let lap = asker().device_id;
@@ -293,9 +358,7 @@ async fn what_a_member_may_no_longer_do_ends_at_once() {
     waiting.extensions_mut().insert(asker());
     let waiting = tokio::spawn(bench.api.service().oneshot(waiting));
     // It runs as soon as it has taken the only place.
-    while bench.api.lending.admit(network()).is_ok() {
-        tokio::task::yield_now().await;
-    }
+    lent(&bench, |lent| !lent.running.is_empty()).await;
     bench.api.scopes.set(network(), lap, MemberScope::Chat, false).await.expect("set");
     let (status, body) = told(waiting.await.expect("joined").expect("infallible")).await;
     assert_eq!((status, code(&body).as_str()), (StatusCode::FORBIDDEN, "not_allowed"));

@@ -20,6 +20,7 @@ fn engine_info(id: &str, state: compute::EngineState) -> EngineInfo {
 
 fn model_info(id: &str, engine: &str, state: compute::ModelState) -> ModelInfo {
     ModelInfo {
+        percent: None,
         id: id.to_owned(),
         engine: EngineId::parse(engine).expect("an id"),
         state,

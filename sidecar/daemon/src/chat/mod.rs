@@ -2,13 +2,15 @@
 //! becomes the numbered events of an answer.
 //!
 //! `request` checks and builds the OpenAI request, `progress` turns the stream that answers it into events, `record`
-//! keeps both in a conversation.
+//! keeps both in a conversation. `plan` tells where a question would run, and asks several devices at once.
 
+mod plan;
 mod progress;
 mod record;
 mod request;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -23,13 +25,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::progress::{End, Progress};
 use self::record::Record;
-use crate::api::{Api, ApiError};
-use crate::conversations::{Conversations, Scope};
+use crate::api::{Api, ApiError, Find};
+use crate::conversations::{ConversationError, Conversations, Draft, Scope};
 use crate::convert::OrControl;
 use crate::devices;
 use crate::events::Events;
 use crate::route::{self, Via};
-use crate::sse::{self, Cutter};
+use crate::sse::Cutter;
 use crate::streams::{Stream, Streams};
 
 /// How many events of an answer are kept for readers that come back. The last one carries the whole text anyway.
@@ -58,6 +60,8 @@ struct Job {
     request: ChatRequest,
     via: Via,
     history: Vec<Message>,
+    /// The answer that it goes on with.
+    begun: Option<Message>,
 }
 
 impl Answers {
@@ -70,24 +74,31 @@ impl Answers {
     /// answer's last event.
     pub(crate) async fn start(&self, scope: Scope, request: ChatRequest) -> Result<String, ControlError> {
         request::check(&request)?;
+        plan::can_be_answered(&request)?;
         let via = self.via(request.via.as_deref())?;
         let topic = request.conversation.clone();
-        let (message, history) = match topic.clone() {
-            None => (None, Vec::new()),
-            Some(id) => {
-                let (question, replace) = (request.prompt.clone(), request.replace_from.clone());
-                let draft = self.conversations.draft(scope, id, question, replace).await.or_control()?;
-                (Some(draft.message), draft.history)
-            }
+        let draft = match topic.clone() {
+            None => None,
+            Some(id) => Some(self.draft(scope, id, &request).await.or_control()?),
         };
+        let (message, history, begun) =
+            draft.map(|draft| (Some(draft.message), draft.history, draft.begun)).unwrap_or_default();
         let record = Record::new(self.conversations.clone(), message);
         let kept = record.is_kept();
-        let (answers, job) = (self.clone(), Job { request, via, history });
+        let (answers, job) = (self.clone(), Job { request, via, history, begun });
         let id = self.streams.spawn(topic, |stream| answers.run(job, record, stream)).await;
         if kept {
             self.events.push(Event::ConversationsChanged);
         }
         Ok(id)
+    }
+
+    /// Writes the question down, or opens the answer that is gone on with.
+    async fn draft(&self, scope: Scope, id: String, request: &ChatRequest) -> Result<Draft, ConversationError> {
+        match request.continue_message.clone() {
+            Some(message) => self.conversations.reopen(scope, id, message).await,
+            None => self.conversations.draft(scope, id, request.prompt.clone(), request.replace_from.clone()).await,
+        }
     }
 
     /// The answer with this id.
@@ -121,7 +132,7 @@ impl Answers {
     async fn run(self, job: Job, record: Record, stream: Stream<AnswerEvent>) {
         let kept = record.is_kept();
         let readers = stream.ring.readers();
-        let mut progress = Progress::new(stream.ring, record);
+        let mut progress = Progress::new(stream.ring, record, job.begun.as_ref());
         let end = tokio::select! {
             biased;
             () = stream.cancel.cancelled() => {
@@ -137,10 +148,12 @@ impl Answers {
     }
 
     async fn ask(&self, job: &Job, progress: &mut Progress) -> Result<(), ApiError> {
-        let routes = self.api.routes(|offers| route::resolve(job.via, job.request.model.as_deref(), offers)).await?;
-        let question = request::question(&job.request, &job.history, &routes[0].model)?;
+        let asked = plan::asked(job.via, &job.request, &job.history);
+        let find: Find = Arc::new(move |offers| route::resolve_ask(&asked, offers));
+        let routes = self.api.routes(|offers| find(offers)).await?;
+        let question = request::question(&job.request, &job.history, job.begun.as_ref(), &routes[0].model)?;
         let path = OpenAiPath::ChatCompletions;
-        let response = self.api.ask(&routes, path, &question, &mut |route| progress.route(route)).await?;
+        let response = self.api.ask(&routes, &find, path, &question, &mut |route| progress.route(route)).await?;
         read(response, progress).await
     }
 }
@@ -173,9 +186,7 @@ async fn read(response: Response<Body>, progress: &mut Progress) -> Result<(), A
             return progress.take_whole(&piece);
         }
         let events = cutter.push(piece).map_err(|_| broke_off())?;
-        for data in sse::data(&events) {
-            progress.take(&data)?;
-        }
+        progress.take_events(&events)?;
         progress.flush();
         if progress.is_done() {
             break;

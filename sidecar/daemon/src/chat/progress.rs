@@ -3,14 +3,15 @@
 
 use http::StatusCode;
 use myownmesh_control::error::{ControlError, ErrorCode};
-use myownmesh_control::types::{AnswerDetails, AnswerEvent};
+use myownmesh_control::types::{AnswerDetails, AnswerEvent, Message, Seam, WaitState};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::record::Record;
-use crate::api::ApiError;
+use crate::api::{ApiError, Side};
 use crate::conversations::ANSWERING;
+use crate::planner::Prediction;
 use crate::ring::Ring;
 use crate::route::Route;
 use crate::sse;
@@ -43,6 +44,11 @@ pub(super) struct Progress {
     first: Option<Instant>,
     last: Instant,
     pieces: u32,
+    /// Tokens before the last seam.
+    before: u32,
+    seams: Vec<Seam>,
+    /// It goes on with an earlier text, and nothing has come yet.
+    continued: bool,
     counted: Option<u32>,
     finish_reason: Option<String>,
     done: bool,
@@ -86,19 +92,24 @@ struct Usage {
 
 impl Progress {
     /// An answer that is being asked for now.
-    pub(super) fn new(ring: Ring<AnswerEvent>, record: Record) -> Self {
+    pub(super) fn new(ring: Ring<AnswerEvent>, record: Record, begun: Option<&Message>) -> Self {
         let now = Instant::now();
+        let text = begun.map(|begun| begun.text.clone()).unwrap_or_default();
+        let earlier = begun.and_then(|begun| begun.answer.as_ref());
         Self {
             ring,
             record,
             route: None,
-            text: String::new(),
-            thinking: String::new(),
+            continued: !text.is_empty(),
+            text,
+            thinking: begun.and_then(|begun| begun.thinking.clone()).unwrap_or_default(),
             fresh: Fresh::default(),
             asked: now,
             first: None,
             last: now,
             pieces: 0,
+            before: earlier.and_then(|answer| answer.tokens).unwrap_or(0),
+            seams: earlier.map(|answer| answer.seams.clone()).unwrap_or_default(),
             counted: None,
             finish_reason: None,
             done: false,
@@ -114,10 +125,71 @@ impl Progress {
             model: route.model.clone(),
             demo: route.demo,
             this_device: route.this_device,
-            predicted_first_token_ms: None,
-            predicted_total_ms: None,
+            predicted_first_token_ms: route.predicted.map(|predicted| predicted.first_ms),
+            predicted_total_ms: route.predicted.map(|predicted| predicted.total_ms),
         });
         self.route = Some(route.clone());
+        self.unsaved = true;
+    }
+
+    /// Takes whole events and comments.
+    pub(super) fn take_events(&mut self, events: &[u8]) -> Result<(), ApiError> {
+        for event in sse::each(events) {
+            if event.starts_with(b":") {
+                if let Some(side) = Side::read(event) {
+                    self.side(side);
+                }
+                continue;
+            }
+            for data in sse::data(event) {
+                self.take(&data)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is told besides the words.
+    pub(super) fn side(&mut self, side: Side) {
+        let (state, position, percent, wait_ms) = match side {
+            Side::Heartbeat => return,
+            Side::Queued { ahead, wait_ms } => (WaitState::Queued, Some(ahead), None, wait_ms),
+            Side::Loading { percent } => (WaitState::Loading, None, percent, None),
+            Side::Prefill { percent } => (WaitState::Prefill, None, percent, None),
+            Side::Reconnecting => (WaitState::Reconnecting, None, None, None),
+            Side::Seam(seam) => return self.seam(seam),
+        };
+        self.flush();
+        self.ring.push(AnswerEvent::Waiting { state, position, percent, wait_ms });
+    }
+
+    /// What ended early goes on where it is asked now.
+    fn continue_here(&mut self) {
+        let Some(route) = &self.route else { return };
+        let seam = Seam {
+            at: 0,
+            device_id: route.device.to_string(),
+            device_name: route.device_name.clone(),
+            model: route.model.clone(),
+            reason: "The answer had ended early.".to_owned(),
+        };
+        self.seam(seam);
+    }
+
+    /// Another device, or another attempt, goes on.
+    fn seam(&mut self, seam: Seam) {
+        self.flush();
+        let seam = Seam { at: u32::try_from(self.text.len()).unwrap_or(u32::MAX), ..seam };
+        self.before += self.counted.take().unwrap_or(self.pieces);
+        self.pieces = 0;
+        if let Some(route) = &mut self.route {
+            route.device_name.clone_from(&seam.device_name);
+            route.model.clone_from(&seam.model);
+            if let Ok(device) = seam.device_id.parse() {
+                route.device = device;
+            }
+        }
+        self.ring.push(AnswerEvent::Seam { seam: seam.clone() });
+        self.seams.push(seam);
         self.unsaved = true;
     }
 
@@ -167,6 +239,9 @@ impl Progress {
         let text = words.content.unwrap_or_default();
         if thinking.is_empty() && text.is_empty() {
             return;
+        }
+        if std::mem::take(&mut self.continued) {
+            self.continue_here();
         }
         self.last = Instant::now();
         self.first.get_or_insert(self.last);
@@ -243,8 +318,8 @@ impl Progress {
                 first_token_ms: self.first_token_ms(),
                 tokens_per_s: self.tokens_per_s(),
                 total_ms: self.total_ms(),
-                predicted_first_token_ms: None,
-                predicted_total_ms: None,
+                predicted_first_token_ms: self.predicted().map(|predicted| predicted.first_ms),
+                predicted_total_ms: self.predicted().map(|predicted| predicted.total_ms),
                 finish_reason: reason,
                 text: self.text,
                 model,
@@ -261,18 +336,23 @@ impl Progress {
             device_name: route.map(|route| route.device_name.clone()),
             model: route.map(|route| route.model.clone()),
             demo: route.is_some_and(|route| route.demo),
-            tokens: self.first.map(|_| self.tokens()),
+            tokens: Some(self.tokens()).filter(|_| self.first.is_some() || self.before > 0),
             first_token_ms: self.first_token_ms(),
             tokens_per_s: self.tokens_per_s(),
             finish_reason: finish_reason.to_owned(),
             error,
             total_ms: complete.then(|| self.total_ms()),
-            predicted_first_token_ms: None,
-            predicted_total_ms: None,
-            seams: Vec::new(),
+            predicted_first_token_ms: self.predicted().map(|predicted| predicted.first_ms),
+            predicted_total_ms: self.predicted().map(|predicted| predicted.total_ms),
+            seams: self.seams.clone(),
         };
         let thinking = Some(self.thinking.as_str()).filter(|text| !text.is_empty());
         self.record.write(&self.text, thinking, details, complete).await;
+    }
+
+    /// What the answer was expected to take.
+    fn predicted(&self) -> Option<Prediction> {
+        self.route.as_ref().and_then(|route| route.predicted)
     }
 
     fn where_from(&self) -> (String, String) {
@@ -280,7 +360,7 @@ impl Progress {
     }
 
     fn tokens(&self) -> u32 {
-        self.counted.unwrap_or(self.pieces)
+        self.before + self.counted.unwrap_or(self.pieces)
     }
 
     fn first_token_ms(&self) -> Option<f64> {
@@ -316,7 +396,7 @@ mod tests {
         let (store, _) = Store::open(&folder.path().join("device.sqlite")).expect("opened");
         let conversations = Conversations::start(store).await.expect("started");
         let ring = Ring::new(1, 100);
-        let progress = Progress::new(ring.clone(), Record::new(conversations, None));
+        let progress = Progress::new(ring.clone(), Record::new(conversations, None), None);
         (folder, ring, progress)
     }
 
@@ -341,6 +421,9 @@ mod tests {
             this_device: false,
             model: "m".to_owned(),
             demo: false,
+            rtt_ms: 1.0,
+            loaded: true,
+            predicted: Some(Prediction { first_ms: 25.0, total_ms: 600.0, ..Prediction::default() }),
         }
     }
 
@@ -364,13 +447,24 @@ mod tests {
         assert!(matches!(&events[0], AnswerEvent::Route { this_device: false, .. }));
         assert_eq!(events[1], AnswerEvent::Thinking { text: "Hm".to_owned() });
         assert_eq!(events[2..4], [delta("Hello"), delta("!")]);
-        let AnswerEvent::Done { text, tokens, first_token_ms, tokens_per_s, finish_reason, model, .. } = &events[4]
+        let AnswerEvent::Done {
+            text,
+            tokens,
+            first_token_ms,
+            tokens_per_s,
+            finish_reason,
+            model,
+            predicted_first_token_ms,
+            predicted_total_ms,
+            ..
+        } = &events[4]
         else {
             panic!("no end: {events:?}")
         };
         assert_eq!((text.as_str(), *tokens, finish_reason.as_str(), model.as_str()), ("Hello!", 11, "length", "m"));
         assert!(first_token_ms.is_some_and(|ms| (ms - 20.0).abs() < 2.0), "{first_token_ms:?}");
         assert!(tokens_per_s.is_some_and(|rate| (rate - 20.0).abs() < 1.0), "{tokens_per_s:?}");
+        assert_eq!((*predicted_first_token_ms, *predicted_total_ms), (Some(25.0), Some(600.0)));
     }
 
     #[tokio::test]

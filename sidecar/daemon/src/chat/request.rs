@@ -11,7 +11,16 @@ use crate::api::{ApiError, MAX_BODY, Question};
 /// Tells what is wrong with a request, if anything.
 pub(super) fn check(request: &ChatRequest) -> Result<(), ControlError> {
     let invalid = |message: &str| Err(ControlError::new(ErrorCode::InvalidArgument, message));
-    if request.prompt.trim().is_empty() {
+    if request.continue_message.is_some() {
+        if !request.prompt.is_empty() {
+            return invalid("An answer is continued without another question: leave the question empty.");
+        }
+        if request.conversation.is_none() || request.replace_from.is_some() {
+            return invalid(
+                "Only an answer of a conversation can be continued: name the conversation, and replace nothing.",
+            );
+        }
+    } else if request.prompt.trim().is_empty() {
         return invalid("The question is empty. Write something to ask.");
     }
     if request.prompt.len() + request.system.as_deref().map_or(0, str::len) > MAX_BODY / 2 {
@@ -29,8 +38,13 @@ pub(super) fn check(request: &ChatRequest) -> Result<(), ControlError> {
     Ok(())
 }
 
-/// The request for `model`.
-pub(super) fn question(request: &ChatRequest, history: &[Message], model: &str) -> Result<Question, ApiError> {
+/// The request for `model`; `begun` is the answer that it goes on with.
+pub(super) fn question(
+    request: &ChatRequest,
+    history: &[Message],
+    begun: Option<&Message>,
+    model: &str,
+) -> Result<Question, ApiError> {
     let mut messages: Vec<Value> = Vec::with_capacity(history.len() + 2);
     let mut say = |role: &str, text: &str| messages.push(json!({ "role": role, "content": text }));
     if let Some(system) = request.system.as_deref().filter(|text| !text.trim().is_empty()) {
@@ -44,12 +58,22 @@ pub(super) fn question(request: &ChatRequest, history: &[Message], model: &str) 
             Author::Model => say("assistant", &message.text),
         }
     }
-    say("user", &request.prompt);
+    let known = begun.map(|begun| begun.text.clone()).unwrap_or_default();
+    match begun {
+        None => say("user", &request.prompt),
+        // Before its first word there is nothing to go on with: the question stands alone.
+        Some(_) if known.is_empty() => {}
+        Some(_) => say("assistant", &known),
+    }
     let mut body = Map::new();
     body.insert("model".to_owned(), model.into());
     body.insert("messages".to_owned(), messages.into());
     body.insert("stream".to_owned(), true.into());
     body.insert("stream_options".to_owned(), json!({ "include_usage": true }));
+    if begun.is_some_and(|begun| begun.thinking.is_some()) && !known.is_empty() {
+        // It has thought; templates that let a model think refuse a begun answer otherwise.
+        body.insert("chat_template_kwargs".to_owned(), json!({ "enable_thinking": false }));
+    }
     if let Some(tokens) = request.max_tokens {
         body.insert("max_tokens".to_owned(), tokens.into());
     }
@@ -65,7 +89,9 @@ pub(super) fn question(request: &ChatRequest, history: &[Message], model: &str) 
             "This conversation has grown over 32 MB. Begin a new one for this question.",
         ));
     }
-    Question::parse(OpenAiPath::ChatCompletions, body)
+    let mut question = Question::parse(OpenAiPath::ChatCompletions, body)?;
+    question.known = known;
+    Ok(question)
 }
 
 #[cfg(test)]
@@ -88,6 +114,12 @@ mod tests {
             ChatRequest { temperature: Some(f32::NAN), ..asked("x") },
             ChatRequest { max_tokens: Some(0), ..asked("x") },
             ChatRequest { replace_from: Some("m".to_owned()), ..asked("x") },
+            ChatRequest { continue_message: Some("m".to_owned()), ..asked("") },
+            ChatRequest {
+                continue_message: Some("m".to_owned()),
+                conversation: Some("c".to_owned()),
+                ..asked("and more")
+            },
         ] {
             assert_eq!(check(&bad).expect_err("refused").code, ErrorCode::InvalidArgument, "{bad:?}");
         }
@@ -104,7 +136,7 @@ mod tests {
             max_tokens: Some(9),
             ..asked("two")
         };
-        let question = question(&request, &history, "m").expect("made");
+        let question = question(&request, &history, None, "m").expect("made");
         let body: Value = serde_json::from_slice(&question.body_for("other")).expect("json");
         assert_eq!(
             body,

@@ -13,17 +13,21 @@ use super::units::parse_duration;
 
 mod documents;
 mod key;
+mod lend;
 mod library;
 mod look;
 mod network;
 mod permission;
+mod route;
 
 pub(crate) use self::documents::{CatalogueArgs, PromptAction, PromptSetArgs, SyncAction};
 pub(crate) use self::key::KeyAction;
+pub(crate) use self::lend::{LendAction, LendMemberArgs, LendSetArgs, UsageArgs};
 pub(crate) use self::library::ModelAction;
 pub(crate) use self::look::{ActivityArgs, DoctorArgs};
 pub(crate) use self::network::NetworkAction;
 pub(crate) use self::permission::{PermissionAction, PermissionSetArgs, ScopeArgs};
+pub(crate) use self::route::RouteArgs;
 
 /// Your devices as one private pool of AI: the daemon and its command line.
 #[derive(Debug, Parser)]
@@ -99,6 +103,13 @@ pub(crate) enum Command {
     /// Show or set whether this device serves the others.
     #[command(after_help = "Examples:\n  myownmesh accepting\n  myownmesh accepting busy")]
     Accepting(AcceptingArgs),
+    /// Show, pause or change what this device lends to the members of its networks.
+    #[command(subcommand)]
+    Lend(LendAction),
+    /// Show what was lent and borrowed on the active network, by device and model.
+    #[command(after_help = "Examples:\n  myownmesh usage\n  myownmesh usage --since 7d\n  \
+                            myownmesh usage --since 2026-11-01")]
+    Usage(UsageArgs),
     /// Show what this device is made of and how busy it is.
     Hardware,
     /// List the local compute backends.
@@ -114,7 +125,8 @@ pub(crate) enum Command {
     /// Ask a model and stream its answer; Ctrl-C cancels it where it runs.
     #[command(
         after_help = "Examples:\n  myownmesh chat \"What can you do?\"\n  myownmesh chat \"Hello\" --via Desk\n  \
-                            git diff | myownmesh chat - --system \"Review this change.\""
+                            myownmesh chat \"Hello\" --plan\n  myownmesh chat \"Hello\" --fan-out 3\n  \
+                            git diff | myownmesh chat - --system \"Review this change.\" --purpose code"
     )]
     Chat(ChatArgs),
     /// List, make, show, rename, move, hide, delete or restore conversations of the active network.
@@ -336,8 +348,8 @@ pub(crate) enum EngineAction {
 #[derive(Debug, Args)]
 pub(crate) struct ChatArgs {
     /// What to ask; `-` reads it from standard input.
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) prompt: String,
+    #[arg(value_parser = NonEmptyStringValueParser::new(), required_unless_present = "goes_on")]
+    pub(crate) prompt: Option<String>,
     /// Where it runs.
     #[arg(long, value_name = "auto|local|DEVICE", default_value = "auto", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) via: String,
@@ -356,6 +368,11 @@ pub(crate) struct ChatArgs {
     /// Conversation to continue and to keep question and answer in.
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) conversation: Option<String>,
+    #[command(flatten)]
+    pub(crate) route: RouteArgs,
+    /// Go on with the last answer of the conversation, which ended early.
+    #[arg(long = "continue", requires = "conversation", conflicts_with_all = ["prompt", "system"])]
+    pub(crate) goes_on: bool,
 }
 
 /// What `conversation` does.
@@ -487,6 +504,8 @@ mod tests {
                      engine add http://x --kind llama-server --key-stdin\nengine remove e\nengine test e\nmodels\n\
                      model search\nmodel search qwen3 8b\nmodel get m\nmodel get m --from hub\nmodel rm m\nmodel import f\n\
                      chat hi --via local --model m --system s --max-tokens 5 --temperature 0.5 --conversation c\n\
+                     chat hi --plan --prefer here --require gpu --require npu --family qwen3 --purpose code\n\
+                     chat hi --fan-out 3 --prefer others\n\
                      events\ndoctor\ndoctor D --masked\nstop\nconversation list\nconversation show c\n\
                      conversation move a b --folder Work\nconversation move a --no-folder\n\
                      conversation private a on\nconversation private a off\n\
@@ -505,6 +524,10 @@ mod tests {
                      permission set shell ask --command ls\npermission set fetch_url ask --host a.org\n\
                      permission set shell ask --no-limits\npermission explain mcp:s/t\npermission proposals\n\
                      permission accept 1a\npermission decline 1a\npermission trust\npermission trust D on\n\
+                     lend show\nlend pause\nlend pause 1h --now\nlend resume\nlend set --concurrent 2 --hours 22:00-07:00\n\
+                     lend set --no-hours --only-mains on --model a --model b --owner-first off\n\
+                     lend member D --tokens-per-day 5\nlend member D --no-limits\nusage\nusage --since 7d\n\
+                     usage --since 2026-11-01\n\
                      scope D\nscope D chat off\nscope D models on\n\
                      activity --kind knock --kind security --device D --search T --since 24h --limit 5 --before 9";
         for line in lines.lines() {
@@ -528,6 +551,13 @@ mod tests {
             "device role D king",
             "engine add u --kind other",
             "chat hi --temperature 3",
+            "chat hi --fan-out 0",
+            "chat hi --fan-out 9",
+            "chat hi --fan-out 2 --plan",
+            "chat hi --fan-out 2 --conversation c",
+            "chat hi --prefer me",
+            "chat hi --require fpga",
+            "chat hi --purpose poetry",
             "chat hi --temperature NaN",
             "chat hi --max-tokens 0",
             "prompt",
@@ -553,6 +583,14 @@ mod tests {
             "permission set shell ask --folder /a --no-limits",
             "permission trust D",
             "permission trust D maybe",
+            "lend",
+            "lend pause tomorrow",
+            "lend set --concurrent 0",
+            "lend set --hours 9",
+            "lend set --hours 09:00-10:00 --no-hours",
+            "lend member",
+            "lend member D --no-limits --concurrent 1",
+            "usage --since yesterday",
             "scope",
             "scope D chat",
             "scope D fly on",

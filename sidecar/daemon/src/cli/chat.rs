@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use myownmesh_control::api::ControlApiClient;
+use myownmesh_control::client::ControlClient;
 use myownmesh_control::error::ErrorCode;
 use myownmesh_control::types::{AnswerEvent, AnswerItem, ChatRequest};
 use tokio::io::AsyncReadExt;
@@ -12,8 +13,10 @@ use tokio::io::AsyncReadExt;
 use super::Context;
 use super::args::ChatArgs;
 use super::output::{Failure, INTERRUPTED, Output, Style, paint, printable};
+use super::plan::expected;
 use super::signals::interrupted;
 use super::stream::{follow, last_line};
+use super::{fan_out, plan};
 
 /// Longest prompt read from standard input, in bytes: the limit of a request body.
 const PROMPT_LIMIT: u64 = 32 * 1024 * 1024;
@@ -23,7 +26,18 @@ const LAST_WORD_LIMIT: Duration = Duration::from_secs(2);
 
 /// Asks and prints the answer as it comes.
 pub(super) async fn run(args: ChatArgs, context: &Context) -> Result<(), Failure> {
-    answer(args, context).await.map_err(|failure| match failure {
+    if args.route.plan {
+        return plan::show(request(args, context).await?, context).await;
+    }
+    let fan_out = args.route.fan_out;
+    let asked = async {
+        let request = request(args, context).await?;
+        match fan_out {
+            Some(count) => fan_out::run(request, count, context).await,
+            None => answer(request, context).await,
+        }
+    };
+    asked.await.map_err(|failure| match failure {
         Failure::Refused(error) if context.out.is_json() && error.code != ErrorCode::NoDaemon => {
             last_line(context.out, &error)
         }
@@ -31,10 +45,21 @@ pub(super) async fn run(args: ChatArgs, context: &Context) -> Result<(), Failure
     })
 }
 
-async fn answer(args: ChatArgs, context: &Context) -> Result<(), Failure> {
-    let client = context.connect().await?;
-    let request = ChatRequest {
-        prompt: if args.prompt == "-" { read_prompt().await? } else { args.prompt },
+async fn request(args: ChatArgs, context: &Context) -> Result<ChatRequest, Failure> {
+    let prompt = match args.prompt {
+        None => String::new(),
+        Some(prompt) if prompt == "-" => read_prompt().await?,
+        Some(prompt) => prompt,
+    };
+    let continue_message = match &args.conversation {
+        Some(conversation) if args.goes_on => Some(last_message(&context.connect().await?, conversation).await?),
+        _ => None,
+    };
+    Ok(ChatRequest {
+        policy: args.route.policy(),
+        purpose: args.route.purpose,
+        prompt,
+        continue_message,
         via: Some(args.via),
         model: args.model,
         system: args.system,
@@ -42,7 +67,11 @@ async fn answer(args: ChatArgs, context: &Context) -> Result<(), Failure> {
         temperature: args.temperature,
         conversation: args.conversation,
         ..ChatRequest::default()
-    };
+    })
+}
+
+async fn answer(request: ChatRequest, context: &Context) -> Result<(), Failure> {
+    let client = context.connect().await?;
     let id = client.chat_start(request).await?;
     let mut printer = Printer::new(context.out);
     let items = follow(
@@ -72,6 +101,14 @@ async fn answer(args: ChatArgs, context: &Context) -> Result<(), Failure> {
             Err(Failure::Reported(INTERRUPTED))
         }
     }
+}
+
+/// The last message of a conversation; whether it can be gone on with is for the daemon to say.
+async fn last_message(client: &ControlClient, conversation: &str) -> Result<String, Failure> {
+    let open = client.conversation_open(conversation.to_owned()).await?;
+    open.messages.last().map(|message| message.id.clone()).ok_or_else(|| {
+        Failure::new(ErrorCode::InvalidArgument, "This conversation has no answer yet that could be continued.")
+    })
 }
 
 async fn read_prompt() -> Result<String, Failure> {
@@ -131,9 +168,21 @@ impl Printer {
                 }
                 self.write(&printable(&text), &text)?;
             }
-            AnswerEvent::Done { model, tokens, first_token_ms, tokens_per_s, finish_reason, .. } => {
+            AnswerEvent::Done {
+                model,
+                tokens,
+                first_token_ms,
+                tokens_per_s,
+                finish_reason,
+                total_ms,
+                predicted_first_token_ms,
+                predicted_total_ms,
+                ..
+            } => {
                 self.end_line()?;
-                self.out.aside(&self.summary(&model, tokens, first_token_ms, tokens_per_s, &finish_reason));
+                let summary = self.summary(&model, tokens, first_token_ms, tokens_per_s, &finish_reason);
+                let predicted = (predicted_first_token_ms, predicted_total_ms);
+                self.out.aside(&format!("{summary}{}", expected(predicted, total_ms)));
                 return Ok(ControlFlow::Break(Ok(())));
             }
             AnswerEvent::Error { code, message } => {

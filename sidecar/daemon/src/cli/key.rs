@@ -1,7 +1,7 @@
 //! `key create`, `key list`, `key revoke`.
 
 use myownmesh_control::api::ControlApiClient;
-use myownmesh_control::types::{ApiKey, NewApiKey};
+use myownmesh_control::types::{ApiKey, KeyScope, NewApiKey};
 
 use super::Context;
 use super::args::KeyAction;
@@ -12,13 +12,18 @@ use super::units::{now, relative};
 pub(super) async fn run(action: KeyAction, context: &Context) -> Result<(), Failure> {
     let client = context.connect().await?;
     match action {
-        KeyAction::Create { name } => {
-            let key = client.key_create(name, None).await?;
+        KeyAction::Create { name, scopes } => {
+            let scopes = scopes.into_iter().map(KeyScope::from).collect::<Vec<_>>();
+            let key = client.key_create(name, Some(scopes).filter(|scopes| !scopes.is_empty())).await?;
             context.out.document(&key, |_, key| describe(key))
         }
         KeyAction::List => {
             let keys = client.key_list().await?;
-            context.out.document(&keys[..], table)
+            let api = client.local_api().await?;
+            context.out.document(&keys[..], |out, keys| {
+                let asks = if api.key_required { "asks for a key" } else { "needs no key" };
+                format!("{}\n\nThe local API at {} {asks}.", table(out, keys), printable(&api.openai_url))
+            })
         }
         KeyAction::Revoke { name } => {
             let key = client.key_revoke(name).await?;
@@ -40,10 +45,11 @@ fn table(out: Output, keys: &[ApiKey]) -> String {
     if keys.is_empty() {
         return "There is no key. Make one with `myownmesh key create NAME`.".to_owned();
     }
-    let mut table = Table::new(&["NAME", "MADE", "LAST USED"]);
+    let mut table = Table::new(&["NAME", "FOR", "MADE", "LAST USED"]);
     for key in keys {
         table.styled([
             (key.name.clone(), Style::Strong),
+            (key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", "), Style::Plain),
             (relative(key.created_at, now()), Style::Plain),
             (key.last_used_at.map_or_else(|| "never".to_owned(), |at| relative(at, now())), Style::Plain),
         ]);

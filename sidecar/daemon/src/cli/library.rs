@@ -1,5 +1,7 @@
 //! `model ...`: what can be downloaded, downloading it, and what is done with models that are here.
 
+mod kept;
+
 use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -33,9 +35,31 @@ pub(super) async fn run(action: ModelAction, context: &Context) -> Result<(), Fa
         ModelAction::Rm { id } => {
             let removed = context.connect().await?.model_remove(id).await?;
             context.out.document(&removed, |_, removed| {
+                let freed = format!("Deleted, {} freed", size(removed.freed_bytes));
                 let files: Vec<String> = removed.files.iter().map(|file| printable(file)).collect();
-                format!("Deleted, {} freed:\n{}", size(removed.freed_bytes), files.join("\n"))
+                if files.is_empty() { format!("{freed}.") } else { format!("{freed}:\n{}", files.join("\n")) }
             })
+        }
+        ModelAction::List => context.out.document(&context.connect().await?.model_shelf().await?, kept::table),
+        ModelAction::Pin { id, on } => {
+            let model = context.connect().await?.model_pin(id, on == "on").await?;
+            context.out.document(&model, kept::pinned)
+        }
+        ModelAction::Load { id } => {
+            let model = context.connect().await?.model_load(id).await?;
+            context.out.document(&model, |_, model| format!("{} is in memory.", printable(&model.id)))
+        }
+        ModelAction::Unload { id } => {
+            let model = context.connect().await?.model_unload(id).await?;
+            context.out.document(&model, |_, model| format!("{} is out of memory.", printable(&model.id)))
+        }
+        ModelAction::Catalogue { url } => {
+            let client = context.connect().await?;
+            let source = match url {
+                None => client.model_shelf().await?.catalogue,
+                Some(url) => client.catalogue_source(Some(url).filter(|url| url != "none")).await?,
+            };
+            context.out.document(&source, kept::catalogue)
         }
         ModelAction::Import { file } => import(&file, context).await,
         ModelAction::Get { id, from } => get(&id, from, context).await.map_err(|failure| match failure {
@@ -143,7 +167,7 @@ struct Printer {
     out: Output,
     /// Whether the error stream is a terminal, where a line can be written over.
     terminal: bool,
-    state: Option<ModelGetState>,
+    state: Option<(ModelGetState, String)>,
 }
 
 impl Printer {
@@ -161,14 +185,17 @@ impl Printer {
             self.out.json_line(item)?;
         }
         match &item.event {
-            ModelGetEvent::Progress { state, bytes, total, rate, .. } => {
-                self.progress(*state, *bytes, *total, *rate);
+            ModelGetEvent::Progress { source, state, bytes, total, rate, .. } => {
+                self.progress(source, *state, (*bytes, *total), *rate);
                 Ok(ControlFlow::Continue(()))
             }
-            ModelGetEvent::Done { model, path, .. } => {
+            ModelGetEvent::Done { model, path, note, .. } => {
                 self.clear();
                 if !self.out.is_json() {
                     self.out.line(&done(model.as_deref(), path))?;
+                    if let Some(note) = note {
+                        self.out.aside(&printable(note));
+                    }
                 }
                 Ok(ControlFlow::Break(()))
             }
@@ -182,15 +209,15 @@ impl Printer {
         }
     }
 
-    fn progress(&mut self, state: ModelGetState, bytes: u64, total: Option<u64>, rate: u64) {
-        let line = progress_line(state, bytes, total, rate);
+    fn progress(&mut self, source: &str, state: ModelGetState, (bytes, total): (u64, Option<u64>), rate: u64) {
+        let line = progress_line(source, state, (bytes, total), rate);
         if self.terminal {
             // Nothing is left to tell when even the error stream is closed.
             let _ = write!(io::stderr(), "\r\u{1b}[K{line}");
-        } else if self.state != Some(state) {
+        } else if self.state.as_ref() != Some(&(state, source.to_owned())) {
             self.out.aside(&line);
         }
-        self.state = Some(state);
+        self.state = Some((state, source.to_owned()));
     }
 
     fn clear(&self) {
@@ -200,13 +227,18 @@ impl Printer {
     }
 }
 
-fn progress_line(state: ModelGetState, bytes: u64, total: Option<u64>, rate: u64) -> String {
+fn progress_line(source: &str, state: ModelGetState, (bytes, total): (u64, Option<u64>), rate: u64) -> String {
+    let source = match source {
+        "hub" => "the hub".to_owned(),
+        "ollama" => "Ollama".to_owned(),
+        name => printable(name),
+    };
     match state {
         ModelGetState::Queued => "Waiting for other downloads to end.".to_owned(),
-        ModelGetState::Asking => "Asking the hub.".to_owned(),
+        ModelGetState::Asking => format!("Asking {source}."),
         ModelGetState::Verifying => "Verifying what arrived.".to_owned(),
         ModelGetState::Downloading => {
-            let mut line = format!("Downloading: {}", of(bytes, total));
+            let mut line = format!("Downloading from {source}: {}", of(bytes, total));
             if let Some(left) = total.map(|total| total.saturating_sub(bytes)).filter(|_| rate > 0) {
                 line += &format!(", {}/s, {} left", size(rate), time(left / rate));
             }
@@ -235,7 +267,7 @@ fn time(seconds: u64) -> String {
 }
 
 fn done(model: Option<&str>, path: &str) -> String {
-    let path = printable(path);
+    let path = if path.is_empty() { "Ollama keeps it.".to_owned() } else { printable(path) };
     match model.map(printable) {
         Some(model) => {
             format!("{model} is here: {path}\nAsk it: myownmesh chat \"Hello\" --model \"{model}\"")
@@ -297,13 +329,13 @@ mod tests {
 
     #[test]
     fn progress_tells_how_far_how_fast_and_how_long() {
-        let line = |bytes, total, rate| progress_line(ModelGetState::Downloading, bytes, total, rate);
+        let line = |bytes, total, rate| progress_line("hub", ModelGetState::Downloading, (bytes, total), rate);
         assert_eq!(
             line(1_200_000_000, Some(2_500_000_000), 10_000_000),
-            "Downloading: 1.2 GB of 2.5 GB (48 %), 10.0 MB/s, 2 min left"
+            "Downloading from the hub: 1.2 GB of 2.5 GB (48 %), 10.0 MB/s, 2 min left"
         );
-        assert_eq!(line(0, Some(2_500_000_000), 0), "Downloading: 0 B of 2.5 GB (0 %)");
-        assert_eq!(line(5_000, None, 10), "Downloading: 5.0 kB");
+        assert_eq!(line(0, Some(2_500_000_000), 0), "Downloading from the hub: 0 B of 2.5 GB (0 %)");
+        assert_eq!(line(5_000, None, 10), "Downloading from the hub: 5.0 kB");
         assert_eq!([time(119), time(7_199), time(7_200)], ["119 s", "119 min", "2 h"]);
     }
 }

@@ -12,17 +12,20 @@ mod device;
 mod doctor;
 mod engine;
 mod events;
+mod fan_out;
 mod hardware;
 mod invite;
 mod join;
 mod key;
 mod knock;
+mod lend;
 mod library;
 mod model;
 mod nearby;
 mod network;
 mod output;
 mod permission;
+mod plan;
 mod prompt;
 mod scope;
 mod serve;
@@ -107,6 +110,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Devices => device::list(context).await,
         Command::Device(action) => device::run(action, context).await,
         Command::Accepting(args) => device::accepting(args, context).await,
+        Command::Lend(action) => lend::run(action, context).await,
+        Command::Usage(args) => lend::usage(args, context).await,
         Command::Hardware => hardware::show(context).await,
         Command::Engines => engine::list(context).await,
         Command::Engine(action) => engine::run(action, context).await,

@@ -19,26 +19,32 @@ fn table(out: Output, models: &[Model]) -> String {
     }
     let mut table = Table::new(&["MODEL", "DEVICE", "ENGINE", "STATE", "CONTEXT", "SIZE", ""]);
     for model in models {
-        let (state, style) = match model.state {
-            ModelState::Available => ("available", Style::Plain),
-            ModelState::Downloading => ("downloading", Style::Waiting),
-            ModelState::Loading => ("loading", Style::Waiting),
-            ModelState::Ready => ("ready", Style::Good),
-            ModelState::Failed => ("failed", Style::Bad),
-        };
+        let (state, style) = state_of(model.state, model.percent);
         let own = if model.this_device { " (this device)" } else { "" };
         let demo = if model.demo { "demo: knows only this app" } else { "" };
         table.styled([
             (model.id.clone(), Style::Strong),
             (format!("{}{own}", model.device_name), Style::Plain),
             (model.engine.clone(), Style::Plain),
-            (state.to_owned(), style),
+            (state, style),
             (model.context_length.map_or_else(String::new, |length| length.to_string()), Style::Plain),
             (model.size_bytes.map_or_else(String::new, size), Style::Plain),
             (model.reason.clone().unwrap_or_else(|| demo.to_owned()), Style::Quiet),
         ]);
     }
     table.render(out.colour())
+}
+
+/// Where a model stands, and how far it is.
+pub(super) fn state_of(state: ModelState, percent: Option<u8>) -> (String, Style) {
+    let (word, style) = match state {
+        ModelState::Available => ("available", Style::Plain),
+        ModelState::Downloading => ("downloading", Style::Waiting),
+        ModelState::Loading => ("loading", Style::Waiting),
+        ModelState::Ready => ("ready", Style::Good),
+        ModelState::Failed => ("failed", Style::Bad),
+    };
+    (percent.map_or_else(|| word.to_owned(), |percent| format!("{word} {percent} %")), style)
 }
 
 #[cfg(test)]

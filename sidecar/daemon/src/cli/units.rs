@@ -27,6 +27,48 @@ pub(crate) fn parse_duration(text: &str) -> Result<u32, String> {
     }
 }
 
+/// A span of time for a person: `40 ms`, `2.1 s`, `95 s`.
+pub(crate) fn span(ms: f64) -> String {
+    match ms {
+        ms if ms < 999.5 => format!("{ms:.0} ms"),
+        ms if ms < 9_950.0 => format!("{:.1} s", ms / 1e3),
+        ms => format!("{:.0} s", ms / 1e3),
+    }
+}
+
+/// Reads a moment in the past: how long ago (`24h`, `7d`), or a day in UTC (`2026-11-01`); gives milliseconds since the
+/// Unix epoch.
+///
+/// # Errors
+/// A sentence that says what is expected.
+pub(crate) fn parse_since(text: &str) -> Result<i64, String> {
+    if let Some(day) = day(text) {
+        return Ok(day * 86_400_000);
+    }
+    let seconds = parse_duration(text)
+        .map_err(|_| "write how long ago, for example 24h or 7d, or a day, for example 2026-11-01".to_owned())?;
+    Ok(now() - i64::from(seconds) * 1_000)
+}
+
+/// Days since the Unix epoch of `YYYY-MM-DD`, by Howard Hinnant's `days_from_civil`.
+fn day(text: &str) -> Option<i64> {
+    let mut parts = text.split('-').map(|part| part.parse::<i64>().ok().filter(|_| part.len() <= 4));
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let most = match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    if parts.next().is_some() || year < 1970 || !(1..=12).contains(&month) || !(1..=most).contains(&day) {
+        return None;
+    }
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (era, year_of_era) = (year / 400, year % 400);
+    let day_of_year = (153 * month + 2) / 5 + day - 1;
+    Some(era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468)
+}
+
 /// Milliseconds since the Unix epoch.
 pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -80,6 +122,19 @@ mod tests {
     }
 
     #[test]
+    fn a_moment_is_a_day_or_so_long_ago() {
+        for (text, days) in [("1970-01-01", 0), ("2000-02-29", 11_016), ("2024-03-01", 19_783), ("2026-11-28", 20_785)]
+        {
+            assert_eq!(parse_since(text), Ok(days * 86_400_000), "{text}");
+        }
+        let ago = now() - parse_since("7d").expect("a time");
+        assert!((604_800_000..604_810_000).contains(&ago), "{ago}");
+        for odd in ["2026-11", "2026-02-30", "2025-02-29", "1969-12-31", "2026-13-01", "2026-1-1-1", "x", ""] {
+            assert!(parse_since(odd).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
     fn anything_else_is_not_a_duration() {
         for text in ["", "s", "5", "5 m", "-5m", "+5m", "1.5h", "5w", "٣d", "5µ", "0s", "99999999999d", "4294967295h"]
         {
@@ -95,6 +150,11 @@ mod tests {
         assert_eq!(relative(86_400_000, 7), "in 24 h");
         assert_eq!(relative(0, 259_200_000), "3 days ago");
         assert_eq!(relative(i64::MIN, i64::MAX), "106751991167 days ago");
+    }
+
+    #[test]
+    fn spans_are_short() {
+        assert_eq!([0.4, 40.0, 999.6, 2_140.0, 95_000.0].map(span), ["0 ms", "40 ms", "1.0 s", "2.1 s", "95 s"]);
     }
 
     #[test]

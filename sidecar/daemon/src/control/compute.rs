@@ -4,6 +4,7 @@ use myownmesh_compute::{EngineId, EngineSpec, EngineUrl, Secret};
 use myownmesh_control::error::ControlError;
 use myownmesh_control::types::{self as control, Engine, Model};
 
+use crate::card::CardModel;
 use crate::convert::{self, OrControl};
 use crate::daemon::Daemon;
 
@@ -49,6 +50,13 @@ pub(super) fn models(daemon: &Daemon) -> Vec<Model> {
             let reason = if offer.this_device { why(&model.id, &model.engine) } else { None };
             convert::model(offer, model, reason)
         }));
+        if offer.this_device {
+            let coming = daemon.library.underway().list();
+            let coming = coming.iter().map(CardModel::from).filter(|coming| {
+                offer.models.iter().all(|model| (&model.id, &model.engine) != (&coming.id, &coming.engine))
+            });
+            models.extend(coming.map(|coming| convert::model(offer, &coming, None)));
+        }
     }
     models
 }

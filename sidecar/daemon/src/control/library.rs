@@ -6,13 +6,14 @@ use jsonrpsee::PendingSubscriptionSink;
 use jsonrpsee::core::{SubscriptionResult, async_trait};
 use myownmesh_control::api::library::LibraryApiServer;
 use myownmesh_control::error::ControlError;
-use myownmesh_control::types::{CatalogueSource, KeptModel, ModelFamily, ModelImported, ModelRemoved, ModelShelf};
+use myownmesh_control::types::{
+    CatalogueSource, Event, KeptModel, ModelFamily, ModelImported, ModelRemoved, ModelShelf,
+};
 
-use super::{Control, follow, hardware, not_yet};
+use super::{Control, follow, hardware};
 use crate::convert::{IntoControl, OrControl};
 use crate::daemon::Daemon;
-use crate::library::{LibraryError, Meaning};
-use crate::text::quotable;
+use crate::library::{From, LibraryError, Meaning};
 
 #[async_trait]
 impl LibraryApiServer for Control {
@@ -43,30 +44,41 @@ impl LibraryApiServer for Control {
     }
 
     async fn model_shelf(&self) -> Result<ModelShelf, ControlError> {
-        Err(not_yet())
+        self.daemon.library.shelf().await
     }
 
-    async fn model_pin(&self, _model: String, _on: bool) -> Result<KeptModel, ControlError> {
-        Err(not_yet())
+    async fn model_pin(&self, model: String, on: bool) -> Result<KeptModel, ControlError> {
+        let kept = self.daemon.library.pin(&model, on).await?;
+        self.daemon.events.push(Event::ShelfChanged);
+        Ok(kept)
     }
 
-    async fn model_load(&self, _model: String) -> Result<KeptModel, ControlError> {
-        Err(not_yet())
+    async fn model_load(&self, model: String) -> Result<KeptModel, ControlError> {
+        self.daemon.library.load(&model).await
     }
 
-    async fn model_unload(&self, _model: String) -> Result<KeptModel, ControlError> {
-        Err(not_yet())
+    async fn model_unload(&self, model: String) -> Result<KeptModel, ControlError> {
+        self.daemon.library.unload(&model).await
     }
 
-    async fn catalogue_source(&self, _url: Option<String>) -> Result<CatalogueSource, ControlError> {
-        Err(not_yet())
+    async fn catalogue_source(&self, url: Option<String>) -> Result<CatalogueSource, ControlError> {
+        self.daemon.library.catalogues().set(url.as_deref()).await
     }
 }
 
 async fn get(daemon: &Daemon, model: String, from: Option<&str>) -> Result<String, ControlError> {
-    if let Some(from) = from.filter(|from| !["auto", "hub"].contains(from)) {
-        return Err(LibraryError::From { from: quotable(from) }.into_control());
-    }
+    let from = match from.map(str::trim) {
+        None | Some("" | "auto") => From::Auto,
+        Some("hub") => From::Hub,
+        Some("ollama") => return daemon.library.pull(&model).await,
+        Some(name) => {
+            let device = daemon.find_device(name)?;
+            if device == daemon.picture().device_id {
+                return Err(LibraryError::FromHere.into_control());
+            }
+            From::Member(device)
+        }
+    };
     let chosen = match daemon.library.meaning(&model).or_control()? {
         Meaning::One(chosen) => chosen,
         Meaning::Several => {
@@ -74,5 +86,5 @@ async fn get(daemon: &Daemon, model: String, from: Option<&str>) -> Result<Strin
             hardware::look(move |hardware| library.best(&model, hardware)).await?.or_control()?
         }
     };
-    daemon.library.get(chosen).await.or_control()
+    daemon.library.get(chosen, from).await.or_control()
 }

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use jsonrpsee::PendingSubscriptionSink;
 use jsonrpsee::core::{SubscriptionResult, async_trait};
 use myownmesh_control::api::ControlApiServer;
-use myownmesh_control::error::{ControlError, ErrorCode};
+use myownmesh_control::error::ControlError;
 use myownmesh_control::types::{
     Accepting, ActivityEntry, ActivityFilter, ApiKey, ApiRequest, ChatRequest, Connection, Conversation,
     ConversationSummary, Decision, DenyKind, DeviceSummary, DoctorReport, Engine, EngineSpec, FanOutAnswer, Hardware,
@@ -215,12 +215,12 @@ impl ControlApiServer for Control {
         self.daemon.answers.start(self.daemon.scope(), request).await
     }
 
-    async fn chat_plan(&self, _request: ChatRequest) -> Result<RoutePlan, ControlError> {
-        Err(not_yet())
+    async fn chat_plan(&self, request: ChatRequest) -> Result<RoutePlan, ControlError> {
+        self.daemon.answers.plan(self.daemon.scope(), &request).await
     }
 
-    async fn chat_fan_out(&self, _request: ChatRequest, _count: u32) -> Result<Vec<FanOutAnswer>, ControlError> {
-        Err(not_yet())
+    async fn chat_fan_out(&self, request: ChatRequest, count: u32) -> Result<Vec<FanOutAnswer>, ControlError> {
+        self.daemon.answers.fan_out(&request, count).await
     }
 
     async fn answer_events(&self, pending: PendingSubscriptionSink, id: String, after: u64) -> SubscriptionResult {
@@ -277,15 +277,15 @@ impl ControlApiServer for Control {
     }
 
     async fn local_api(&self) -> Result<LocalApi, ControlError> {
-        Err(not_yet())
+        Ok(keys::local_api(&self.daemon))
     }
 
     async fn api_request_list(&self) -> Result<Vec<ApiRequest>, ControlError> {
-        Err(not_yet())
+        Ok(self.daemon.requests.list())
     }
 
-    async fn key_create(&self, name: String, _scopes: Option<Vec<KeyScope>>) -> Result<NewApiKey, ControlError> {
-        keys::create(&self.daemon, &name).await
+    async fn key_create(&self, name: String, scopes: Option<Vec<KeyScope>>) -> Result<NewApiKey, ControlError> {
+        keys::create(&self.daemon, &name, scopes).await
     }
 
     async fn key_list(&self) -> Result<Vec<ApiKey>, ControlError> {
@@ -295,9 +295,4 @@ impl ControlApiServer for Control {
     async fn key_revoke(&self, name: String) -> Result<ApiKey, ControlError> {
         keys::revoke(&self.daemon, &name).await
     }
-}
-
-/// The answer to requests of the contract that nothing here answers yet.
-fn not_yet() -> ControlError {
-    ControlError::new(ErrorCode::Internal, "This version cannot do that yet. Update the app.")
 }

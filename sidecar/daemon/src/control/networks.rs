@@ -90,6 +90,8 @@ pub(super) async fn forget(daemon: &Daemon, network: &str) -> Result<(), Control
     daemon.activity.forget_network(id).await.or_control()?;
     daemon.permissions.forget_network(id).await.or_control()?;
     daemon.scopes.forget_network(id).await.or_control()?;
+    daemon.lending.forget_network(id).await.or_control()?;
+    daemon.ledger.forget_network(id).await.or_control()?;
     daemon.events.push(Event::ConversationsChanged);
     Ok(())
 }

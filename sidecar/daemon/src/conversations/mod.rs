@@ -38,6 +38,9 @@ pub(crate) enum ConversationError {
     /// The message is not in it.
     #[error("There is no such message in this conversation; it may have been replaced.")]
     NoMessage,
+    /// The message is no answer that could be gone on with.
+    #[error("Only the last answer of a conversation can be continued, and only when it ended early.")]
+    NotContinued,
     /// Another answer is being written into it.
     #[error("An answer is still being written into this conversation. Stop it or wait for it, then ask again.")]
     Answering,
@@ -72,6 +75,8 @@ pub(crate) struct Draft {
     pub(crate) message: String,
     /// What was said before, oldest first.
     pub(crate) history: Vec<Message>,
+    /// What there is of the answer already, where it goes on.
+    pub(crate) begun: Option<Message>,
 }
 
 /// What may be shown of a conversation to other devices: never what was said in it.
@@ -243,6 +248,11 @@ impl Conversations {
             rows::draft(connection, &scope, &id, &question, replace_from.as_deref(), now_ms())
         })
         .await
+    }
+
+    /// Opens the last answer again, which ended early, to go on with it.
+    pub(crate) async fn reopen(&self, scope: Scope, id: String, message: String) -> Result<Draft, ConversationError> {
+        self.change(move |connection| rows::reopen(connection, &scope, &id, &message)).await
     }
 
     /// Writes what came of an answer so far.

@@ -227,14 +227,7 @@ pub(super) fn draft(
 ) -> Result<Draft, ConversationError> {
     let transaction = connection.transaction()?;
     summary(&transaction, scope, id)?;
-    let writing: bool = transaction.query_row(
-        "SELECT EXISTS (SELECT 1 FROM messages WHERE conversation = ?1 AND writing = 1)",
-        [id],
-        |row| row.get(0),
-    )?;
-    if writing {
-        return Err(ConversationError::Answering);
-    }
+    not_answering(&transaction, id)?;
     if let Some(message) = replace_from {
         let sql = "SELECT position FROM messages WHERE conversation = ?1 AND id = ?2";
         let from: i64 = transaction
@@ -258,7 +251,42 @@ pub(super) fn draft(
         params![id, now, !history.is_empty(), title_of(question)],
     )?;
     transaction.commit()?;
-    Ok(Draft { message, history })
+    Ok(Draft { message, history, begun: None })
+}
+
+fn not_answering(connection: &Connection, id: &str) -> Result<(), ConversationError> {
+    let writing: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM messages WHERE conversation = ?1 AND writing = 1)",
+        [id],
+        |row| row.get(0),
+    )?;
+    if writing { Err(ConversationError::Answering) } else { Ok(()) }
+}
+
+pub(super) fn reopen(
+    connection: &mut Connection,
+    scope: &Scope,
+    id: &str,
+    message: &str,
+) -> Result<Draft, ConversationError> {
+    let transaction = connection.transaction()?;
+    summary(&transaction, scope, id)?;
+    not_answering(&transaction, id)?;
+    let mut history = messages(&transaction, id)?;
+    if history.iter().all(|known| known.id != message) {
+        return Err(ConversationError::NoMessage);
+    }
+    let begun = history.pop().filter(|last| last.id == message && ended_early(last));
+    let begun = begun.ok_or(ConversationError::NotContinued)?;
+    transaction.execute("UPDATE messages SET writing = 1 WHERE id = ?1", [message])?;
+    transaction.commit()?;
+    Ok(Draft { message: message.to_owned(), history, begun: Some(begun) })
+}
+
+/// Whether it is an answer, and there may be more of it.
+fn ended_early(message: &Message) -> bool {
+    let reason = message.answer.as_ref().map(|answer| answer.finish_reason.as_str());
+    message.author == Author::Model && reason.is_some_and(|reason| reason != "stop")
 }
 
 /// Details of an answer before anything is known of it.

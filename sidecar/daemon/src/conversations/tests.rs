@@ -210,3 +210,31 @@ async fn whoever_shows_conversations_hears_of_changes() {
     conversations.list(home(), None).await.expect("list");
     assert!(!changed());
 }
+
+#[tokio::test]
+async fn an_answer_that_ended_early_goes_on() {
+    let (_folder, conversations) = fresh().await;
+    let made = conversations.create(home()).await.expect("made").id;
+    let write = async |message: &str, text: &str, reason: &str, complete| {
+        let details = details(reason);
+        conversations.write(message.to_owned(), text.to_owned(), None, details, complete).await.expect("written");
+    };
+    let reopen = async |message: &str| conversations.reopen(home(), made.clone(), message.to_owned()).await;
+    let whole = ask(&conversations, &made, "One?", "One.").await;
+    assert!(matches!(reopen(&whole.message).await, Err(ConversationError::NotContinued)), "it is complete");
+    let draft = conversations.draft(home(), made.clone(), "Two?".to_owned(), None).await.expect("asked");
+    write(&draft.message, "Two", ANSWERING, false).await;
+    assert!(matches!(reopen(&draft.message).await, Err(ConversationError::Answering)));
+    write(&draft.message, "Two", "failed", true).await;
+    assert!(matches!(reopen(&whole.message).await, Err(ConversationError::NotContinued)), "it is not the last");
+    assert!(matches!(reopen("nothing").await, Err(ConversationError::NoMessage)));
+    let open = conversations.open(home(), made.clone()).await.expect("open");
+    assert!(matches!(reopen(&open.messages[2].id).await, Err(ConversationError::NotContinued)), "a question");
+    let again = reopen(&draft.message).await.expect("it ended early");
+    assert_eq!((again.message.as_str(), again.history.len()), (draft.message.as_str(), 3));
+    assert_eq!(again.begun.map(|begun| begun.text).as_deref(), Some("Two"));
+    write(&draft.message, "Two, of course.", "stop", true).await;
+    let open = conversations.open(home(), made.clone()).await.expect("open");
+    assert_eq!(open.messages.len(), 4, "it went on in the same message");
+    assert_eq!(open.messages[3].text, "Two, of course.");
+}

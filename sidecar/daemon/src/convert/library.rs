@@ -31,9 +31,10 @@ pub(crate) fn model_fit(fit: Fit) -> control::ModelFit {
 impl IntoControl for LibraryError {
     fn into_control(self) -> ControlError {
         let code = match self {
-            Self::Unknown { .. } | Self::NoDownload => ErrorCode::NotFound,
+            Self::Unknown { .. } | Self::NotKept { .. } | Self::NoDownload => ErrorCode::NotFound,
+            Self::Coming { .. } => ErrorCode::Conflict,
             Self::TooBig { .. } => ErrorCode::TooLarge,
-            Self::From { .. } => ErrorCode::InvalidArgument,
+            Self::FromHere => ErrorCode::InvalidArgument,
             Self::Download(error) => return error.into_control(),
         };
         ControlError::new(code, self.to_string())
@@ -56,6 +57,7 @@ impl IntoControl for DownloadError {
     fn into_control(self) -> ControlError {
         let code = match &self {
             Self::Hub(HubError::NotFound { .. }) => ErrorCode::NotFound,
+            Self::Hub(HubError::Refused { .. }) => ErrorCode::NotAllowed,
             Self::Hub(HubError::Busy { .. }) => ErrorCode::RateLimited,
             Self::Hub(HubError::Unreachable { .. }) => ErrorCode::Unreachable,
             Self::Hub(HubError::Silent { .. }) => ErrorCode::TimedOut,

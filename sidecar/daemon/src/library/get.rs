@@ -8,15 +8,30 @@ use myownmesh_control::error::{ControlError, ErrorCode};
 use myownmesh_control::types::{ModelFile, ModelGetEvent, ModelGetState};
 
 use super::Chosen;
+use super::lent::Lent;
+use super::underway::Telling;
 use crate::convert::IntoControl;
 use crate::streams::Stream;
 
+/// What the hub is called.
+const HUB: &str = "hub";
+
 /// Tells what becomes of `download`; the end of `stream` pauses it. The last event is `done`, `paused` or `error`.
-pub(super) async fn follow(download: Download, chosen: Chosen, compute: Compute, stream: Stream<ModelGetEvent>) {
+pub(super) async fn follow(
+    download: Download,
+    chosen: Chosen,
+    (compute, lent): (Compute, Lent),
+    mut telling: Telling,
+    stream: Stream<ModelGetEvent>,
+) {
     let mut watched = download.watch();
     let mut asked = false;
     loop {
         let now = watched.borrow_and_update().clone();
+        telling.tell(now.bytes, now.total);
+        if let DownloadState::Done(files) = &now.state {
+            lent.verified(files).await;
+        }
         match happened(now, &chosen, &compute).await {
             Happened::Going(event) => stream.ring.push(event),
             Happened::Ended(event) => {
@@ -45,10 +60,10 @@ enum Happened {
 }
 
 async fn happened(now: Progress, chosen: &Chosen, compute: &Compute) -> Happened {
-    let Progress { state, bytes, total, rate } = now;
+    let Progress { state, bytes, total, rate, source } = now;
     let going = |state| {
-        let variant = chosen.id.clone();
-        Happened::Going(ModelGetEvent::Progress { variant, source: "hub".to_owned(), state, bytes, total, rate })
+        let (variant, source) = (chosen.id.clone(), source.clone().unwrap_or_else(|| HUB.to_owned()));
+        Happened::Going(ModelGetEvent::Progress { variant, source, state, bytes, total, rate })
     };
     match state {
         DownloadState::Queued => going(ModelGetState::Queued),
@@ -57,15 +72,19 @@ async fn happened(now: Progress, chosen: &Chosen, compute: &Compute) -> Happened
         DownloadState::Verifying => going(ModelGetState::Verifying),
         DownloadState::Paused | DownloadState::Cancelled => Happened::Ended(ModelGetEvent::Paused { bytes, total }),
         DownloadState::Failed(error) => Happened::Ended(failed(error.into_control())),
-        DownloadState::Done(files) => Happened::Ended(done(&files, chosen, compute).await),
+        DownloadState::Done(files) => {
+            let source = source.as_deref().unwrap_or(HUB);
+            Happened::Ended(done(&files, chosen, source, compute).await)
+        }
     }
 }
 
-fn failed(error: ControlError) -> ModelGetEvent {
+pub(super) fn failed(error: ControlError) -> ModelGetEvent {
     ModelGetEvent::Error { code: error.code, message: error.message }
 }
 
-async fn done(files: &[Finished], chosen: &Chosen, compute: &Compute) -> ModelGetEvent {
+async fn done(files: &[Finished], chosen: &Chosen, source: &str, compute: &Compute) -> ModelGetEvent {
+    let vouched = files.iter().all(|file| file.vouched);
     let sha256 = files.iter().find(|file| file.path == chosen.weights).map(|file| file.sha256.to_string());
     let shown = |path: &Path| path.display().to_string();
     ModelGetEvent::Done {
@@ -81,6 +100,9 @@ async fn done(files: &[Finished], chosen: &Chosen, compute: &Compute) -> ModelGe
                 size_bytes: file.size_bytes,
             })
             .collect(),
+        note: (!vouched).then(|| {
+            format!("Neither the catalogue nor the hub could say which file this is: only {source} vouches for it.")
+        }),
     }
 }
 

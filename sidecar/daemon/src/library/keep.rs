@@ -119,7 +119,7 @@ fn of_model(folder: &Path, id: &str) -> io::Result<Vec<PathBuf>> {
 }
 
 /// Whether a text is `00002-of-00003`.
-fn is_part(text: &str) -> bool {
+pub(super) fn is_part(text: &str) -> bool {
     let number = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
     text.split_once("-of-").is_some_and(|(part, of)| number(part) && number(of))
 }

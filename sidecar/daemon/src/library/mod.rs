@@ -3,24 +3,42 @@
 //! A download belongs to the daemon, not to who started it: a second start of the same one follows the first, and one
 //! that was stopped, or cut off by the end of the process, goes on where it was when it is started again.
 
+mod catalogues;
 mod get;
 mod keep;
+mod kept;
+mod lent;
+mod member;
+mod notes;
+mod pull;
 mod shelf;
+mod underway;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use myownmesh_compute::library::{
-    Catalogue, Download, DownloadConfig, DownloadError, Downloads, FilePart, HubUrl, Variant,
+    Download, DownloadConfig, DownloadError, Downloads, FilePart, Holder, HubUrl, Variant,
 };
-use myownmesh_compute::{Compute, Hardware};
+use myownmesh_compute::{Compute, EngineId, Hardware, model_id};
 use myownmesh_control::error::{ControlError, ErrorCode};
-use myownmesh_control::types::{ModelFamily, ModelGetEvent, ModelImported, ModelRemoved};
+use myownmesh_control::types::{
+    KeptModel, ModelFamily, ModelGetEvent, ModelImported, ModelRemoved, ModelShelf, ModelState,
+};
+use myownmesh_mesh::{DeviceId, Mesh};
 use tokio_util::sync::CancellationToken;
 
 use crate::convert::OrControl;
 use crate::streams::{Stream, Streams};
 
+use member::Member;
+
+pub(crate) use catalogues::Catalogues;
 pub(crate) use keep::KeepError;
+pub(crate) use lent::{Lent, LentError, Sending};
+pub(crate) use member::PATH as MODELS_PATH;
+pub(crate) use notes::Notes;
+pub(crate) use underway::{AllUnderway, Underway};
 
 /// How many of the newest events of a download are kept; its last one says all that counts.
 const KEPT_EVENTS: usize = 64;
@@ -42,11 +60,20 @@ pub(crate) enum LibraryError {
         /// The smallest variant.
         least: String,
     },
-    /// There is no such place to get it from.
-    #[error("Models cannot be had from \"{from}\". Leave the source out, or name the hub.")]
-    From {
+    /// It is to come from this very device.
+    #[error("Models come to this device from others. Name another member, the hub, or nothing.")]
+    FromHere,
+    /// Nothing on this device is called this.
+    #[error("There is no model \"{id}\" on this device. `myownmesh model list` shows what there is.")]
+    NotKept {
         /// What was asked for.
-        from: String,
+        id: String,
+    },
+    /// It is on its way.
+    #[error("\"{id}\" is still being downloaded. Wait for that to end, then try again.")]
+    Coming {
+        /// What was asked for.
+        id: String,
     },
     /// There is no such download.
     #[error("There is no such download. It may have ended long ago; start it again.")]
@@ -63,6 +90,22 @@ pub(crate) struct Library {
     compute: Compute,
     downloads: Downloads,
     gets: Streams<ModelGetEvent>,
+    notes: Notes,
+    underway: AllUnderway,
+    lent: Lent,
+    mesh: Mesh,
+    catalogues: Catalogues,
+}
+
+/// Where a download may come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum From {
+    /// A member that is near and has it, else the hub.
+    Auto,
+    /// The hub.
+    Hub,
+    /// This member.
+    Member(DeviceId),
 }
 
 /// A variant that was chosen, ready to be downloaded.
@@ -72,6 +115,20 @@ pub(crate) struct Chosen {
     files: Vec<myownmesh_compute::library::HubFile>,
     /// Path of its weights, when it is here.
     weights: PathBuf,
+}
+
+impl Chosen {
+    /// What others see of its download.
+    fn underway(&self) -> Underway {
+        Underway {
+            variant: Some(self.id.clone()),
+            // What no engine here runs has no such id; its file's name is what people know it by.
+            model: model_id(&self.weights).unwrap_or_else(|| self.id.clone()),
+            engine: EngineId::builtin().to_string(),
+            size_bytes: None,
+            percent: None,
+        }
+    }
 }
 
 /// What an id means.
@@ -84,14 +141,93 @@ pub(crate) enum Meaning {
 
 impl Library {
     /// Models go into `folder`, which an engine of `compute` reads, and come from `hub`. `stop` pauses all downloads.
-    pub(crate) fn start(compute: Compute, folder: PathBuf, hub: HubUrl, stop: CancellationToken) -> Self {
+    pub(crate) fn start(
+        (compute, mesh): (Compute, Mesh),
+        (notes, lent, catalogues): (Notes, Lent, Catalogues),
+        folder: PathBuf,
+        hub: HubUrl,
+        stop: CancellationToken,
+    ) -> Self {
         let downloads = Downloads::new(DownloadConfig::new(folder.clone(), hub));
-        Self { folder, compute, downloads, gets: Streams::start(KEPT_EVENTS, stop) }
+        let gets = Streams::start(KEPT_EVENTS, stop);
+        Self { folder, compute, downloads, gets, notes, underway: AllUnderway::default(), lent, mesh, catalogues }
+    }
+
+    /// What is on its way to this device.
+    pub(crate) fn underway(&self) -> &AllUnderway {
+        &self.underway
+    }
+
+    /// Where the catalogue comes from.
+    pub(crate) fn catalogues(&self) -> &Catalogues {
+        &self.catalogues
+    }
+
+    /// What is kept in mind of the models here.
+    pub(crate) fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
+    /// The models that are kept on this device.
+    pub(crate) async fn shelf(&self) -> Result<ModelShelf, ControlError> {
+        let library = self.clone();
+        let look = move || {
+            let (families, compute, underway) =
+                (library.catalogues.families(), library.compute.snapshot(), library.underway.list());
+            let stock = kept::Stock {
+                folder: &library.folder,
+                families: &families,
+                compute: &compute,
+                notes: &library.notes,
+                underway: &underway,
+                catalogue: library.catalogues.source(),
+            };
+            stock.shelf()
+        };
+        tokio::task::spawn_blocking(look).await.map_err(|error| ended_badly(&error))
+    }
+
+    /// The model on this device that `id` names: what it is offered under, or its variant.
+    async fn kept(&self, id: &str) -> Result<KeptModel, ControlError> {
+        let id = id.trim();
+        let models = self.shelf().await?.models;
+        let variant = id.to_lowercase();
+        let found = models.iter().find(|model| model.id == id);
+        let found = found.or_else(|| models.iter().find(|model| model.variant.as_ref() == Some(&variant)));
+        let found = found.ok_or_else(|| LibraryError::NotKept { id: crate::text::quotable(id) }).or_control()?;
+        if found.state == ModelState::Downloading {
+            return Err(LibraryError::Coming { id: crate::text::quotable(id) }).or_control();
+        }
+        Ok(found.clone())
+    }
+
+    /// Keeps a model, or no longer.
+    pub(crate) async fn pin(&self, id: &str, on: bool) -> Result<KeptModel, ControlError> {
+        let model = self.kept(id).await?;
+        self.notes.pin(&model.engine, &model.id, on).await.or_control()?;
+        if model.engine == EngineId::builtin().as_str() {
+            self.compute.pin(&model.id, on).await.or_control()?;
+        }
+        self.kept(&model.id).await
+    }
+
+    /// Loads a model into memory.
+    pub(crate) async fn load(&self, id: &str) -> Result<KeptModel, ControlError> {
+        let model = self.kept(id).await?;
+        self.compute.preload(&model.id, model.pinned).await.or_control()?;
+        self.kept(&model.id).await
+    }
+
+    /// Takes a model out of memory.
+    pub(crate) async fn unload(&self, id: &str) -> Result<KeptModel, ControlError> {
+        let model = self.kept(id).await?;
+        self.compute.unload(&model.id).await.or_control()?;
+        self.kept(&model.id).await
     }
 
     /// The models that `search` finds, and how well they fit. Blocks: it looks at the models folder.
     pub(crate) fn search(&self, search: &str, hardware: &Hardware) -> Vec<ModelFamily> {
-        shelf::search(&Catalogue::bundled().families, search, hardware, |variant| self.has(variant))
+        shelf::search(&self.catalogues.families(), search, hardware, |variant| self.has(variant))
     }
 
     /// Whether all files of a variant are here. A file gets its name when it is complete and verified.
@@ -101,7 +237,7 @@ impl Library {
 
     /// What an id means.
     pub(crate) fn meaning(&self, id: &str) -> Result<Meaning, LibraryError> {
-        let families = Catalogue::bundled().families;
+        let families = self.catalogues.families();
         let found = shelf::candidates(&families, id)?;
         Ok(match found.as_slice() {
             [one] => Meaning::One(self.chosen(one)),
@@ -111,7 +247,7 @@ impl Library {
 
     /// What of all that an id means fits this hardware best.
     pub(crate) fn best(&self, id: &str, hardware: &Hardware) -> Result<Chosen, LibraryError> {
-        let families = Catalogue::bundled().families;
+        let families = self.catalogues.families();
         let found = shelf::candidates(&families, id)?;
         Ok(self.chosen(&shelf::best(&found, hardware)?))
     }
@@ -124,13 +260,39 @@ impl Library {
     }
 
     /// Starts to download it, or finds the download that runs; gives the stream's id.
-    pub(crate) async fn get(&self, chosen: Chosen) -> Result<String, LibraryError> {
+    pub(crate) async fn get(&self, chosen: Chosen, from: From) -> Result<String, LibraryError> {
         if let Some(running) = self.gets.running().await.remove(&chosen.id) {
             return Ok(running);
         }
-        let download: Download = self.downloads.start(chosen.files.clone())?;
-        let (compute, topic) = (self.compute.clone(), chosen.id.clone());
-        Ok(self.gets.spawn(Some(topic), |stream| get::follow(download, chosen, compute, stream)).await)
+        let members = match from {
+            From::Hub => Vec::new(),
+            From::Member(device) => vec![device],
+            From::Auto => {
+                let model = model_id(&chosen.weights).unwrap_or_default();
+                member::near(&self.mesh.snapshot(), &model)
+            }
+        };
+        let holder = |device| Arc::new(Member::new(&self.mesh, device, &chosen.id)) as Arc<dyn Holder>;
+        let holders = members.into_iter().map(holder).collect();
+        let hub = !matches!(from, From::Member(_));
+        let download: Download = self.downloads.start_from(chosen.files.clone(), holders, hub)?;
+        let (parts, topic) = ((self.compute.clone(), self.lent.clone()), chosen.id.clone());
+        let telling = self.underway.begin(topic.clone(), chosen.underway());
+        Ok(self.gets.spawn(Some(topic), |stream| get::follow(download, chosen, parts, telling, stream)).await)
+    }
+
+    /// Has Ollama fetch a model by its name there, or finds the fetching that runs; gives the stream's id.
+    pub(crate) async fn pull(&self, name: &str) -> Result<String, ControlError> {
+        let (name, topic) = (name.trim().to_owned(), format!("{}/{}", pull::OLLAMA, name.trim()));
+        if let Some(running) = self.gets.running().await.remove(&topic) {
+            return Ok(running);
+        }
+        let (id, pulling) = self.compute.pull(&name).await.or_control()?;
+        let what =
+            Underway { variant: None, model: name.clone(), engine: id.to_string(), size_bytes: None, percent: None };
+        let (telling, compute) = (self.underway.begin(topic.clone(), what), self.compute.clone());
+        let work = |stream| pull::follow((id, pulling), name, compute, telling, stream);
+        Ok(self.gets.spawn(Some(topic), work).await)
     }
 
     /// Deletes the model that `id` names; it is not offered any more when this returns.
@@ -139,10 +301,22 @@ impl Library {
         if running.contains_key(&id.trim().to_lowercase()) {
             return Err(KeepError::Downloading { id: crate::text::quotable(&id) }).or_control();
         }
-        let folder = self.folder.clone();
-        let work = move || keep::remove(&folder, &Catalogue::bundled().families, &id);
+        let kept = self.kept(&id).await.ok();
+        if let Some(model) = kept.as_ref().filter(|model| model.engine != EngineId::builtin().as_str())
+            && self.compute.delete(&model.id).await.or_control()?
+        {
+            self.notes.forget(&model.engine, &model.id).await.or_control()?;
+            // Parts that other models share stay, so it may be less that is freed.
+            return Ok(ModelRemoved { files: Vec::new(), freed_bytes: model.size_bytes.unwrap_or_default() });
+        }
+        let (folder, families) = (self.folder.clone(), self.catalogues.families());
+        let work = move || keep::remove(&folder, &families, &id);
         let removed = tokio::task::spawn_blocking(work).await.map_err(|error| ended_badly(&error))?.or_control()?;
         get::read_folder(&self.compute).await;
+        if let Some(model) = kept {
+            self.notes.forget(&model.engine, &model.id).await.or_control()?;
+            self.compute.pin(&model.id, false).await.or_control()?;
+        }
         Ok(removed)
     }
 

@@ -19,6 +19,7 @@ fn model(id: &str) -> CardModel {
             id if id.contains("hot") => ModelState::Ready,
             _ => ModelState::Available,
         },
+        percent: None,
         purpose: if id.contains("embed") { Purpose::Embedding } else { Purpose::Chat },
     }
 }
@@ -33,6 +34,9 @@ fn offer(n: u8, name: &str, rtt_ms: Option<f64>, models: &[&str]) -> Offer {
         reason: "It went to sleep.".to_owned(),
         accepting: Accepting::Available,
         models: models.iter().map(|id| model(id)).collect(),
+        queue: QueueLoad::default(),
+        machine: None,
+        rates: HashMap::new(),
     }
 }
 
@@ -160,4 +164,26 @@ fn errors_name_what_there_is() {
     assert!(error.ends_with("more."), "{error}");
     let error = resolve(Via::Device(id(4)), None, &network()).expect_err("away").to_string();
     assert_eq!(error, "Away cannot be reached now. It went to sleep.");
+}
+
+#[test]
+fn what_the_policy_asks_for_is_named_when_nobody_has_it() {
+    let network = network();
+    let with = |change: fn(&mut Ask)| {
+        let mut ask = Ask::new(Via::Auto, None, RoutePurpose::Chat);
+        change(&mut ask);
+        resolve_ask(&ask, &network).expect_err("nobody").to_string()
+    };
+    for (error, what) in [
+        (with(|ask| ask.policy.require_gpu = true), "a graphics processor"),
+        (with(|ask| ask.policy.require_npu = true), "a neural processor"),
+        (with(|ask| ask.policy.family = Some("qwen3\u{7}".to_owned())), "a model of the family \"qwen3\""),
+        (with(|ask| ask.purpose = RoutePurpose::Vision), "a model that looks at pictures"),
+    ] {
+        assert!(error.starts_with("Nothing that can be reached now has what was asked for: "), "{error}");
+        assert!(error.contains(what) && error.ends_with("that has it."), "{error}");
+    }
+    let model = Ask { model: Some("far".to_owned()), ..Ask::new(Via::Local, None, RoutePurpose::Vision) };
+    let error = resolve_ask(&model, &network).expect_err("not here");
+    assert!(matches!(error, RouteError::NotThere { .. }), "{error}");
 }

@@ -101,6 +101,75 @@ const STEPS: &[&str] = &[
         last_used_at INTEGER
     ) STRICT;
 ",
+    // What a key is for.
+    "
+    ALTER TABLE api_keys ADD COLUMN scopes TEXT NOT NULL DEFAULT 'chat,embeddings,models';
+",
+    // How fast devices answered with their models.
+    "
+    CREATE TABLE rates (
+        device TEXT NOT NULL,               -- hexadecimal id
+        model  TEXT NOT NULL,
+        rate   TEXT NOT NULL,               -- what was learned, in numbers; JSON
+        at     INTEGER NOT NULL,            -- when it last answered
+        PRIMARY KEY (device, model)
+    ) STRICT;
+",
+    // What is kept in mind of the models on this device.
+    "
+    CREATE TABLE kept_models (
+        engine       TEXT NOT NULL,
+        model        TEXT NOT NULL,
+        pinned       INTEGER NOT NULL,      -- 1: it stays in memory, and is not suggested for deletion
+        since        INTEGER NOT NULL,
+        last_used_at INTEGER,
+        PRIMARY KEY (engine, model)
+    ) STRICT;
+
+    CREATE TABLE model_hashes (             -- of files in the models folder, as they were when they were read
+        name        TEXT PRIMARY KEY,
+        size        INTEGER NOT NULL,
+        modified_ms INTEGER NOT NULL,
+        sha256      TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE catalogue_sources (        -- one at most
+        url TEXT PRIMARY KEY
+    ) STRICT;
+",
+    // Lending: rules, the pause, and the ledger of what was lent and borrowed.
+    "
+    ALTER TABLE lending ADD COLUMN rules TEXT;  -- JSON; NULL: none
+
+    CREATE TABLE lending_members (
+        network TEXT NOT NULL,              -- hexadecimal id
+        device  TEXT NOT NULL,              -- hexadecimal id
+        rules   TEXT NOT NULL,              -- JSON
+        PRIMARY KEY (network, device)
+    ) STRICT;
+
+    CREATE TABLE lending_pause (            -- a row while there is one
+        until   INTEGER,                    -- NULL: until a person ends it
+        at_once INTEGER NOT NULL            -- 1: running answers were cut
+    ) STRICT;
+
+    CREATE TABLE ledger (
+        direction   TEXT NOT NULL CHECK (direction IN ('lent', 'borrowed')),
+        device      TEXT NOT NULL,          -- the other one
+        request     TEXT NOT NULL,          -- the name both devices know it by
+        network     TEXT NOT NULL,          -- hexadecimal id; '' for none
+        device_name TEXT NOT NULL,          -- at that time
+        model       TEXT NOT NULL,
+        tokens      INTEGER NOT NULL,
+        prompt      INTEGER NOT NULL,       -- tokens of the question, where they were told
+        seconds     REAL NOT NULL,          -- of the answer, without waiting
+        at          INTEGER NOT NULL,       -- when it ended
+        sure        INTEGER NOT NULL,       -- 1: it is known that it was served
+        agreed      INTEGER NOT NULL,       -- 1: both devices count the same
+        PRIMARY KEY (direction, device, request)
+    ) STRICT;
+    CREATE INDEX ledger_by_time ON ledger (at);
+",
 ];
 
 /// Brings the schema up to date, each step in a transaction of its own.

@@ -16,11 +16,11 @@ async fn an_engine_killed_mid_answer_is_reported_and_comes_back() {
     let engines = process::engines(host.pid());
     assert_eq!(engines.len(), 1, "one child per loaded model: {engines:?}");
     process::signal(engines[0].pid, Signal::KILL);
-    let items = host.control.answer_events(answer, 0).await.expect("it can be followed");
+    let items = host.control.answer_events(answer.clone(), 0).await.expect("it can be followed");
     let mut told = String::new();
-    let message = follow(items, |item| match item.event {
-        AnswerEvent::Error { message, .. } => std::ops::ControlFlow::Break(message),
-        AnswerEvent::Done { .. } => panic!("it cannot be done"),
+    let seam = follow(items, |item| match item.event {
+        AnswerEvent::Seam { seam } => std::ops::ControlFlow::Break(seam),
+        AnswerEvent::Done { .. } | AnswerEvent::Error { .. } => panic!("it cannot be done"),
         AnswerEvent::Delta { text } => {
             told += &text;
             std::ops::ControlFlow::Continue(())
@@ -28,8 +28,9 @@ async fn an_engine_killed_mid_answer_is_reported_and_comes_back() {
         _ => std::ops::ControlFlow::Continue(()),
     })
     .await;
-    assert!(!told.is_empty() && message.contains("killed"), "{message}");
-    // The next question waits for its successor.
+    assert!(!told.is_empty() && seam.reason.contains("killed"), "{seam:?}");
+    host.control.answer_stop(answer).await.expect("it can be stopped");
+    // Its successor answers the next question, too.
     first_words(&host, question("local", "endless")).await;
     let answered = ask(&host, question("local", "chain")).await;
     assert!(matches!(answered.last(), Some(AnswerEvent::Done { text, .. }) if text == SENTENCE), "{answered:?}");

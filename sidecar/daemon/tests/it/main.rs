@@ -23,6 +23,11 @@
 //! * `gossip`: documents of up to five daemons that keep in step; the switch; removals; crashes
 //! * `catalogue`: what devices show each other of their conversations, and what they can do
 //! * `permissions`: rules of tools: what tightens at once, what waits, for whom, and why
+//! * `planner`: where questions run, told before they are asked; several devices asked at once
+//! * `requests`: the local API as its owner sees it: who asks what, what keys are for, clients that leave
+//! * `fairness`: four members, one of them greedy, at one device
+//! * `lending`: whose turn it is, pauses, limits, and what both sides count
+//! * `survive`: answers that outlive the device or the engine that gives them
 //! * `scopes`: what a member may do here, and how it ends
 //!
 //! The processes are looked up in `/proc`, so this binary is for Linux.
@@ -33,8 +38,10 @@ mod apis;
 mod catalogue;
 mod command;
 mod conversations;
+mod copies;
 mod damage;
 mod engines;
+mod fairness;
 mod gossip;
 mod hardware;
 mod harness;
@@ -42,14 +49,21 @@ mod hello;
 mod invites;
 mod join;
 mod keys;
+mod lending;
 mod library;
 mod life;
 mod members;
 mod origins;
 mod permissions;
+mod planner;
 mod prompts;
+mod pulls;
 mod remote;
+mod requests;
 mod scopes;
 mod secrets;
+mod shelf;
+mod sources;
+mod survive;
 mod switching;
 mod trust;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use myownmesh_control::api::ControlApiClient;
-use myownmesh_control::types::{Accepting, AnswerEvent, EngineSpec};
+use myownmesh_control::types::{Accepting, AnswerEvent, EngineSpec, WaitState};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -151,19 +151,30 @@ async fn an_asker_that_is_killed_stops_the_engine() {
     engine.until_busy(false, CANCEL).await;
 }
 
+/// It may come back; whoever does not want to wait stops the answer and keeps its text.
 #[tokio::test]
-async fn a_lender_that_is_killed_ends_the_answer_with_a_reason() {
+async fn a_lender_that_is_killed_is_waited_for() {
     let (_engine, host, guest) = endless_pair().await;
     let answer = first_words(&guest, question("Desk", "endless")).await;
     host.kill().await;
-    let items = guest.control.answer_events(answer, 0).await.expect("it can be followed");
-    let last = crate::harness::follow(items, |item| match item.event {
-        AnswerEvent::Error { code, message } => std::ops::ControlFlow::Break((code, message)),
-        AnswerEvent::Done { finish_reason, .. } => panic!("done with {finish_reason}"),
+    let items = guest.control.answer_events(answer.clone(), 0).await.expect("it can be followed");
+    crate::harness::follow(items, |item| match item.event {
+        AnswerEvent::Waiting { state: WaitState::Reconnecting, .. } => std::ops::ControlFlow::Break(()),
+        AnswerEvent::Done { .. } | AnswerEvent::Error { .. } => panic!("it ended: {item:?}"),
         _ => std::ops::ControlFlow::Continue(()),
-    });
-    let (_, message) = last.await;
-    assert!(message.contains("Desk"), "it names the device: {message}");
+    })
+    .await;
+    guest.control.answer_stop(answer.clone()).await.expect("it can be stopped");
+    let items = guest.control.answer_events(answer, 0).await.expect("it can be followed");
+    let text = crate::harness::follow(items, |item| match item.event {
+        AnswerEvent::Done { text, finish_reason, .. } if finish_reason == "cancelled" => {
+            std::ops::ControlFlow::Break(text)
+        }
+        AnswerEvent::Done { .. } | AnswerEvent::Error { .. } => panic!("it ended otherwise: {item:?}"),
+        _ => std::ops::ControlFlow::Continue(()),
+    })
+    .await;
+    assert!(!text.is_empty());
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@
 //! * `doctor`: what it says of links that are well, relayed and cut
 //! * `nearby`: found by multicast
 //! * `switching`: from one network to another under load
+//! * `survive`: answers that are read on after a cut
 //! * `heal`: sleep, new addresses, frozen and killed peers, cuts, loss
 //!
 //! `measure` as the first argument prints a table instead of testing anything.
@@ -17,6 +18,8 @@
 //! server that runs them as root they fail instead, for there somebody counts on them.
 
 #[cfg(target_os = "linux")]
+mod compare;
+#[cfg(target_os = "linux")]
 mod doctor;
 #[cfg(target_os = "linux")]
 #[path = "../it/harness/mod.rs"]
@@ -24,6 +27,9 @@ mod doctor;
 mod harness;
 #[cfg(target_os = "linux")]
 mod heal;
+#[cfg(target_os = "linux")]
+#[path = "../../benches/parts/load.rs"]
+mod load;
 #[cfg(target_os = "linux")]
 mod measure;
 #[cfg(target_os = "linux")]
@@ -37,7 +43,12 @@ mod paths;
 #[cfg(target_os = "linux")]
 mod roles;
 #[cfg(target_os = "linux")]
+#[path = "../../benches/parts/stats.rs"]
+mod stats;
+#[cfg(target_os = "linux")]
 mod steps;
+#[cfg(target_os = "linux")]
+mod survive;
 #[cfg(target_os = "linux")]
 mod switching;
 
@@ -81,10 +92,13 @@ fn trials() -> Vec<libtest_mimic::Trial> {
         doctor:
             the_doctor_finds_where_a_link_breaks
             the_doctor_misses_multicast;
+        survive:
+            an_answer_is_read_on_after_a_cut
+            a_hundred_answers_live_through_a_flap;
         heal:
             a_frozen_device_shows_as_away_and_comes_back
             a_killed_device_shows_as_away
-            an_answer_of_a_frozen_device_ends_with_a_reason
+            an_answer_of_a_frozen_device_says_that_it_waits
             a_new_address_is_followed
             a_device_that_starts_without_a_network_finds_it_later
             a_short_cut_heals_by_itself

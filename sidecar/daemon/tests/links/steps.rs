@@ -7,7 +7,9 @@ use jsonrpsee::core::client::Subscription;
 use myownmesh_control::api::ControlApiClient;
 use myownmesh_control::client::ControlClient;
 use myownmesh_control::home::Home;
-use myownmesh_control::types::{AnswerEvent, ChatRequest, DeviceState, DeviceSummary, Event, EventItem, PathKind};
+use myownmesh_control::types::{
+    AnswerEvent, ChatRequest, DeviceState, DeviceSummary, Event, EventItem, PathKind, WaitState,
+};
 
 use serde_json::{Value, json};
 
@@ -111,6 +113,18 @@ pub(crate) async fn failure(daemon: &Daemon, answer: &str) -> String {
         _ => ControlFlow::Continue(()),
     })
     .await
+}
+
+/// Waits until an answer says that it waits for its device.
+pub(crate) async fn waits(daemon: &Daemon, answer: &str) {
+    let items = daemon.control.answer_events(answer.to_owned(), 0).await.expect("it can be followed");
+    follow(items, |item| match item.event {
+        AnswerEvent::Waiting { state: WaitState::Reconnecting, .. } => ControlFlow::Break(()),
+        AnswerEvent::Error { message, .. } => panic!("it ended: {message}"),
+        AnswerEvent::Done { finish_reason, .. } => panic!("done: {finish_reason}"),
+        _ => ControlFlow::Continue(()),
+    })
+    .await;
 }
 
 /// The whole text of an answer.

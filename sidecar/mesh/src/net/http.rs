@@ -13,11 +13,12 @@ use axum::body::Body;
 use http::{HeaderValue, Request, Response, Uri, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use iroh::endpoint::{RecvStream, SendStream, VarInt, WriteError};
+use iroh::endpoint::{ConnectionError, RecvStream, SendStream, StoppedError, VarInt, WriteError};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::close::CloseCode;
+use crate::api::LinkLoss;
 
 /// The head of a request must have come after this time.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -78,8 +79,8 @@ impl Drop for BiStream {
 }
 
 /// Answers the one request of a stream with `service`. Returns when the answer was delivered, or at once, dropping the
-/// handler, when the requester went away.
-pub(crate) async fn serve<S>(send: SendStream, recv: RecvStream, service: S)
+/// handler, when the requester went away; `loss` is told before that when it did not mean to.
+pub(crate) async fn serve<S>(send: SendStream, recv: RecvStream, loss: &LinkLoss, service: S)
 where
     S: hyper::service::Service<Request<Incoming>, Response = Response<Body>, Error = std::convert::Infallible>,
 {
@@ -95,13 +96,27 @@ where
         .serve_connection(TokioIo::new(BiStream::new(send, recv)), service);
     tokio::select! {
         biased;
-        _ = &mut stopped => return tracing::trace!("the requester went away"),
+        why = &mut stopped => {
+            if let Err(StoppedError::ConnectionLost(error)) = &why && is_loss(error) {
+                loss.note();
+            }
+            return tracing::trace!("the requester went away");
+        }
         result = answered => if let Err(error) = result {
             return tracing::trace!(%error, "a stream ended early");
         },
     }
     // The connection may be closed once this returns: first let the other side have every byte.
     let _ = tokio::time::timeout(LINGER, stopped).await;
+}
+
+/// Whether a connection ended without anybody wanting it to. A program that was restarted wants nothing of what it
+/// asked before.
+pub(crate) fn is_loss(error: &ConnectionError) -> bool {
+    matches!(
+        error,
+        ConnectionError::TimedOut | ConnectionError::TransportError(_) | ConnectionError::ConnectionClosed(_)
+    )
 }
 
 /// Sends `request` on a fresh stream. `held` is dropped when the answer was read to its end or dropped; dropping the

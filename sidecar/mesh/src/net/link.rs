@@ -19,11 +19,11 @@ use tokio_util::sync::CancellationToken;
 use super::close::{self, CloseCode};
 use super::hello::{CONTROL_LIMIT, Control, INTRODUCTION_LIMIT, Introduction, Places};
 use super::http;
-use super::pulse::Pulse;
+use super::pulse::{Gone, Pulse};
 use super::refusals::Attempt;
 use super::serve::{Gate, Turns};
 use super::wire::{self, FrameReader, WireError};
-use crate::api::{ConnectionInfo, PathKind, ProbeCause};
+use crate::api::{ConnectionInfo, LinkLoss, PathKind, ProbeCause};
 use crate::clock::now_ms;
 use crate::proto::Millis;
 use crate::proto::ids::{DeviceId, NetworkId};
@@ -404,13 +404,20 @@ impl Link {
         // How many requests the other side began on this connection, once it has agreed to begin no more.
         let mut agreed: Option<u64> = None;
         let mut asked = false;
+        // Shared by the requests being served; those that come after a loss are told of the next.
+        let mut loss = LinkLoss::default();
         loop {
             if agreed.is_some_and(|begun| served >= begun) && self.is_idle() {
                 CloseCode::Replaced.close(&self.connection);
             }
             tokio::select! {
                 biased;
-                reason = self.connection.closed() => return reason,
+                reason = self.connection.closed() => {
+                    if http::is_loss(&reason) {
+                        loss.note();
+                    }
+                    return reason;
+                }
                 frame = frames.next::<Control>() => match frame {
                     Ok(Control::Retire) => {
                         let opened = self.opened.fetch_or(RETIRED, Ordering::AcqRel) & !RETIRED;
@@ -442,8 +449,11 @@ impl Link {
                     }
                 }
                 () = self.ended.notified() => {}
-                () = pulse.beat(), if !serving.is_empty() => if pulse.is_lost(&self.connection) {
-                    tracing::info!(device = %self.device.short(), "a device that asked is silent; its requests end here");
+                () = pulse.beat(), if !serving.is_empty() => if let Some(gone) = pulse.look(&self.connection) {
+                    tracing::info!(device = %self.device.short(), ?gone, "a device that asked is gone; its requests end here");
+                    if gone == Gone::Silent {
+                        std::mem::take(&mut loss).note();
+                    }
                     serving.abort_all();
                 },
                 // The other side's pulse.
@@ -452,23 +462,30 @@ impl Link {
                     served += 1;
                     // Counted before the task first runs, or the connection could be closed in between.
                     let held = self.begin(true);
-                    serving.spawn(self.clone().serve_one(gate.clone(), send, recv, held));
+                    serving.spawn(self.clone().serve_one(gate.clone(), send, recv, loss.clone(), held));
                 },
             }
         }
     }
 
-    async fn serve_one(self: Arc<Self>, gate: Gate, mut send: SendStream, recv: RecvStream, _held: InFlight) {
+    async fn serve_one(
+        self: Arc<Self>,
+        gate: Gate,
+        mut send: SendStream,
+        recv: RecvStream,
+        loss: LinkLoss,
+        _held: InFlight,
+    ) {
         if self.revoked.is_cancelled() {
             // Dropped alone it would look like an empty answer.
             let _ = send.reset(CloseCode::Removed.code());
             return;
         }
-        let service = gate.for_member(self.network, self.device, self.turns.clone());
+        let service = gate.for_member(self.network, self.device, self.turns.clone(), loss.clone());
         tokio::select! {
             biased;
             () = self.revoked.cancelled() => {}
-            () = http::serve(send, recv, service) => {}
+            () = http::serve(send, recv, &loss, service) => {}
         }
     }
 }

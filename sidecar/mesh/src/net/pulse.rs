@@ -38,6 +38,15 @@ const REST: Duration = Duration::from_secs(1);
 /// Too short for any packet of QUIC, so that a living endpoint drops it unread.
 const KNOCK: [u8; 1] = [0];
 
+/// How the other side was found to be gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// Its process is dead: its system says so.
+    Dead,
+    /// Nothing is heard of it: it may be the link alone.
+    Silent,
+}
+
 /// The beats of one connection.
 #[derive(Debug)]
 pub(crate) struct Pulse {
@@ -59,8 +68,8 @@ impl Pulse {
         self.beats.tick().await;
     }
 
-    /// Asks the other side for a sign of life, and tells whether it is gone.
-    pub(crate) fn is_lost(&mut self, connection: &Connection) -> bool {
+    /// Asks the other side for a sign of life, and tells when it is gone.
+    pub(crate) fn look(&mut self, connection: &Connection) -> Option<Gone> {
         // Where datagrams are refused, other traffic has to do; a closed connection ends the work by itself.
         let _ = connection.send_datagram(Bytes::new());
         let paths = connection.paths();
@@ -79,7 +88,7 @@ impl Pulse {
         if let Some(door) = self.door.as_mut().filter(|_| self.hearing.knocks()) {
             door.knock();
         }
-        lost
+        lost.then_some(if shut { Gone::Dead } else { Gone::Silent })
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt as _;
 
 use super::refusals::{Attempt, Refusals};
-use crate::api::Asker;
+use crate::api::{Asker, LinkLoss};
 use crate::proto::ids::{DeviceId, NetworkId};
 use crate::roster::RosterWatch;
 
@@ -63,8 +63,14 @@ impl Gate {
     }
 
     /// The hyper service for one stream of `device`, which connected through `network`.
-    pub(crate) fn for_member(&self, network: NetworkId, device: DeviceId, turns: Turns) -> MemberService {
-        MemberService { gate: self.clone(), network, device, turns }
+    pub(crate) fn for_member(
+        &self,
+        network: NetworkId,
+        device: DeviceId,
+        turns: Turns,
+        loss: LinkLoss,
+    ) -> MemberService {
+        MemberService { gate: self.clone(), network, device, turns, loss }
     }
 
     async fn answer(
@@ -102,6 +108,7 @@ pub(crate) struct MemberService {
     network: NetworkId,
     device: DeviceId,
     turns: Turns,
+    loss: LinkLoss,
 }
 
 impl hyper::service::Service<Request<Incoming>> for MemberService {
@@ -110,8 +117,10 @@ impl hyper::service::Service<Request<Incoming>> for MemberService {
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let Self { gate, network, device, turns } = self.clone();
-        Box::pin(async move { Ok(gate.answer(network, device, turns, request.map(Body::new)).await) })
+        let Self { gate, network, device, turns, loss } = self.clone();
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(loss);
+        Box::pin(async move { Ok(gate.answer(network, device, turns, request).await) })
     }
 }
 

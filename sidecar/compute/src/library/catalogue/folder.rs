@@ -27,6 +27,12 @@ pub struct Stored {
     pub catalogue: Catalogue,
     /// Whether it is time to read it from its address again.
     pub due: bool,
+    /// When it was read, in milliseconds since the Unix epoch.
+    pub fetched_at: i64,
+    /// Until when it lives.
+    pub due_at: i64,
+    /// What its server calls this state of it.
+    pub tag: Option<String>,
 }
 
 /// The form of a file.
@@ -35,6 +41,8 @@ struct Kept {
     url: CatalogueUrl,
     /// Milliseconds since the Unix epoch.
     fetched_at: i64,
+    #[serde(default)]
+    tag: Option<String>,
     text: String,
 }
 
@@ -58,25 +66,49 @@ impl CatalogueFolder {
         let lives_until = kept.fetched_at.saturating_add(i64::from(catalogue.ttl_hours) * HOUR);
         // A clock that was set back must not keep a catalogue for ever.
         let due = now >= lives_until || now < kept.fetched_at;
-        Some(Stored { catalogue, due })
+        Some(Stored { catalogue, due, fetched_at: kept.fetched_at, due_at: lives_until, tag: kept.tag })
     }
 
     /// Keeps what an address gave, if it is a catalogue. Blocks.
     ///
     /// # Errors
     /// Why it is none; [`CatalogueError::Folder`].
-    pub fn put(&self, url: &CatalogueUrl, text: &str, now: i64) -> Result<Catalogue, CatalogueError> {
+    pub fn put(
+        &self,
+        url: &CatalogueUrl,
+        text: &str,
+        tag: Option<&str>,
+        now: i64,
+    ) -> Result<Catalogue, CatalogueError> {
         let catalogue = Catalogue::parse(text)?;
-        let kept = Kept { url: url.clone(), fetched_at: now, text: text.to_owned() };
-        let written = serde_json::to_vec(&kept).map_err(io::Error::from).and_then(|bytes| {
+        let kept = Kept { url: url.clone(), fetched_at: now, tag: tag.map(str::to_owned), text: text.to_owned() };
+        self.write(url, &kept)?;
+        Ok(catalogue)
+    }
+
+    /// What is kept of an address is still what it has. Blocks.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Folder`].
+    pub fn renew(&self, url: &CatalogueUrl, now: i64) -> Result<(), CatalogueError> {
+        let failed = |error: io::Error| CatalogueError::Folder {
+            folder: self.folder.display().to_string(),
+            cause: error.to_string(),
+        };
+        let bytes = fs::read(self.path(url)).map_err(failed)?;
+        let kept: Kept = serde_json::from_slice(&bytes).map_err(|error| failed(error.into()))?;
+        self.write(url, &Kept { fetched_at: now, ..kept })
+    }
+
+    fn write(&self, url: &CatalogueUrl, kept: &Kept) -> Result<(), CatalogueError> {
+        let written = serde_json::to_vec(kept).map_err(io::Error::from).and_then(|bytes| {
             fs::create_dir_all(&self.folder)?;
             platform::replace_file(&self.path(url), &bytes)
         });
         written.map_err(|error| CatalogueError::Folder {
             folder: self.folder.display().to_string(),
             cause: error.to_string(),
-        })?;
-        Ok(catalogue)
+        })
     }
 
     fn path(&self, url: &CatalogueUrl) -> PathBuf {

@@ -228,12 +228,23 @@ fn a_kept_catalogue_lives_as_long_as_it_says() {
     let hour = 3_600_000;
     assert_eq!(kept.get(&url, 0), None);
     let text = document().to_string();
-    let catalogue = kept.put(&url, &text, 10 * hour).expect("kept");
+    let catalogue = kept.put(&url, &text, Some("\"v1\""), 10 * hour).expect("kept");
     for (now, due) in [(10, false), (33, false), (34, true), (9, true), (i64::MAX / hour, true)] {
-        assert_eq!(kept.get(&url, now * hour), Some(Stored { catalogue: catalogue.clone(), due }), "{now}");
+        let stored = Stored {
+            catalogue: catalogue.clone(),
+            due,
+            fetched_at: 10 * hour,
+            due_at: 34 * hour,
+            tag: Some("\"v1\"".to_owned()),
+        };
+        assert_eq!(kept.get(&url, now * hour), Some(stored), "{now}");
     }
-    assert!(kept.put(&url, "no catalogue", 20 * hour).is_err());
-    assert!(kept.get(&url, 10 * hour).is_some(), "what is broken does not replace what works");
+    kept.renew(&url, 30 * hour).expect("it is kept");
+    let renewed = kept.get(&url, 34 * hour).expect("it is kept");
+    assert_eq!((renewed.due, renewed.fetched_at, renewed.tag.as_deref()), (false, 30 * hour, Some("\"v1\"")));
+    assert!(kept.renew(&at("https://a.org/2.json"), 0).is_err());
+    assert!(kept.put(&url, "no catalogue", None, 20 * hour).is_err());
+    assert!(kept.get(&url, 30 * hour).is_some(), "what is broken does not replace what works");
     assert_eq!(kept.get(&at("https://a.org/2.json"), 0), None);
 }
 
@@ -242,14 +253,14 @@ fn a_kept_catalogue_that_is_damaged_is_not_there() {
     let folder = tempfile::tempdir().expect("a folder");
     let kept = CatalogueFolder::new(folder.path());
     let url = at("https://a.org/1.json");
-    kept.put(&url, &document().to_string(), 0).expect("kept");
+    kept.put(&url, &document().to_string(), None, 0).expect("kept");
     let file = std::fs::read_dir(folder.path()).expect("a folder").next().expect("a file").expect("a file").path();
     for odd in [&b""[..], b"{}", b"\xff", br#"{"url":"https://a.org/2.json","fetched_at":0,"text":"{}"}"#] {
         std::fs::write(&file, odd).expect("written");
         assert_eq!(kept.get(&url, 0), None);
     }
     let blocked = CatalogueFolder::new(file);
-    let error = blocked.put(&url, &document().to_string(), 0).expect_err("a file is in the way");
+    let error = blocked.put(&url, &document().to_string(), None, 0).expect_err("a file is in the way");
     assert!(error.to_string().contains("cannot be used"), "{error}");
 }
 

@@ -118,3 +118,25 @@ pub enum DownloadError {
         cause: String,
     },
 }
+
+impl DownloadError {
+    /// Whether another source may still give what is wanted.
+    pub(super) fn is_of_source(&self) -> bool {
+        match self {
+            Self::Hub(_)
+            | Self::NoHash { .. }
+            | Self::OtherHash { .. }
+            | Self::NoSize { .. }
+            | Self::TooLarge { .. }
+            | Self::WrongHash { .. }
+            | Self::NotAModel { .. } => true,
+            Self::Nothing
+            | Self::SameName { .. }
+            | Self::OddName { .. }
+            | Self::NoRoom { .. }
+            | Self::InTheWay { .. }
+            | Self::Running { .. }
+            | Self::Disk { .. } => false,
+        }
+    }
+}

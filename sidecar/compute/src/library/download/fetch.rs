@@ -9,16 +9,15 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use reqwest::Url;
 use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _, SeekFrom};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::super::hub::Hub;
-use super::super::web::{HubError, host};
+use super::super::web::HubError;
 use super::part::Part;
+use super::source::{At, Source};
 use super::task::Stop;
 use super::{DownloadError, Tuning};
 
@@ -57,8 +56,8 @@ impl From<HubError> for Trouble {
 
 /// What one connection does.
 struct Connection {
-    hub: Hub,
-    url: Url,
+    source: Source,
+    at: At,
     validator: Option<String>,
     path: PathBuf,
     /// Its chunks, as the bytes of each.
@@ -78,8 +77,8 @@ struct Running {
 
 /// Fetches what is missing of `part`.
 pub(super) struct Fetch<'a> {
-    pub(super) hub: &'a Hub,
-    pub(super) url: &'a Url,
+    pub(super) source: &'a Source,
+    pub(super) at: &'a At,
     pub(super) part: &'a mut Part,
     pub(super) connections: usize,
     pub(super) tuning: Tuning,
@@ -121,8 +120,8 @@ impl Fetch<'_> {
                 number += 1;
                 let chunks = stretch.clone().map(|chunk| (chunk, work.part.bytes_of(chunk))).collect();
                 let connection = Connection {
-                    hub: self.hub.clone(),
-                    url: self.url.clone(),
+                    source: self.source.clone(),
+                    at: self.at.clone(),
                     // The first request of all may have nothing to compare with.
                     validator: work.part.validator().map(str::to_owned),
                     path: work.part.path(),
@@ -295,7 +294,7 @@ impl Connection {
         let (Some((_, first)), Some((_, last))) = (self.chunks.first(), self.chunks.last()) else { return Ok(()) };
         let (from, mut to) = (first.start, last.end);
         let validator = self.validator.as_deref();
-        let opened = self.hub.open(&self.url, from, to, self.size, validator).await?;
+        let opened = self.source.open(&self.at, (from, to), self.size, validator).await?;
         if !opened.ranged {
             if from != 0 {
                 return Err(Trouble::Whole);
@@ -313,13 +312,13 @@ impl Connection {
         let mut chunk_end = first.end;
         while at < to {
             let Some(piece) = body.next().await? else {
-                let (host, cause) = (host(&self.url), "it ended early".to_owned());
+                let (host, cause) = (self.source.host(), "it ended early".to_owned());
                 return Err(HubError::BrokeOff { host, cause }.into());
             };
             let count = piece.len() as u64;
             if count > to - at {
                 let what = "it sends more than it announced".to_owned();
-                return Err(HubError::Nonsense { host: host(&self.url), what }.into());
+                return Err(HubError::Nonsense { host: self.source.host(), what }.into());
             }
             file.write_all(&piece).await.map_err(Trouble::Disk)?;
             at += count;

@@ -1,4 +1,4 @@
-//! Downloads from a hub: several ranges at once, resumable after anything, verified before a file gets its name.
+//! Downloads from a hub, or from somebody else who has the files: several ranges at once, resumable after anything, verified before a file gets its name.
 //!
 //! [`Downloads`] starts them; each runs in a task of its own (`task`) that fetches (`fetch`) into a part file beside the
 //! target (`part`), from which another process can go on. A file appears under its final name only when its SHA-256 is
@@ -8,6 +8,7 @@ mod error;
 mod fetch;
 mod pace;
 mod part;
+mod source;
 mod task;
 
 use std::path::PathBuf;
@@ -26,7 +27,11 @@ use crate::Secret;
 
 pub use error::DownloadError;
 pub use part::Unfinished;
+pub use source::{HeldBytes, Holder, HolderError, Offered};
 
+pub use task::hash_file;
+
+use source::Source;
 use task::Task;
 
 /// How downloads are done.
@@ -76,6 +81,10 @@ pub(crate) struct Tuning {
     pub(super) failures: u32,
     /// How often it is written down what has arrived.
     pub(super) save: Duration,
+    /// The same number as long as there is another source to turn to.
+    pub(super) failures_before_next: u32,
+    /// How long the hub may take to vouch for a file that somebody else has.
+    pub(super) vouch: Duration,
 }
 
 impl Default for Tuning {
@@ -86,6 +95,8 @@ impl Default for Tuning {
             pause: Duration::from_millis(500),
             failures: 6,
             save: Duration::from_secs(1),
+            failures_before_next: 2,
+            vouch: Duration::from_secs(5),
         }
     }
 }
@@ -101,6 +112,8 @@ pub struct Progress {
     pub total: Option<u64>,
     /// Bytes a second lately; 0 when nothing arrives.
     pub rate: u64,
+    /// Who it comes from; none for the hub.
+    pub source: Option<String>,
 }
 
 /// What a download is doing.
@@ -145,6 +158,8 @@ pub struct Finished {
     pub sha256: Sha256,
     /// Its size, in bytes.
     pub size_bytes: u64,
+    /// Whether somebody else than who sent it says that this is its hash: the catalogue or the hub.
+    pub vouched: bool,
 }
 
 /// What a person may ask of a download.
@@ -233,6 +248,20 @@ impl Downloads {
     /// [`DownloadError::Nothing`]; [`DownloadError::SameName`] when two of them would have one name here;
     /// [`DownloadError::OddName`].
     pub fn start(&self, files: Vec<HubFile>) -> Result<Download, DownloadError> {
+        self.start_from(files, Vec::new(), true)
+    }
+
+    /// The same from these holders, one after the other, and at last from the hub, if that may be asked: who does not give
+    /// all of it, or something else, is followed by the next, which goes on from what has arrived.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start); [`DownloadError::Nothing`] without any source as well.
+    pub fn start_from(
+        &self,
+        files: Vec<HubFile>,
+        holders: Vec<Arc<dyn Holder>>,
+        hub: bool,
+    ) -> Result<Download, DownloadError> {
         let mut names: Vec<FileName> = files.iter().map(|file| file.path.file_name()).collect();
         names.sort();
         if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -241,14 +270,17 @@ impl Downloads {
         if let Some(odd) = names.iter().find(|name| !part::is_free_name(name)) {
             return Err(DownloadError::OddName { file: odd.clone() });
         }
-        if files.is_empty() {
+        let patience = self.tuning.patience;
+        let holders = holders.into_iter().map(|holder| Source::Holder { holder, patience });
+        let sources: Vec<Source> = holders.chain(hub.then(|| Source::Hub(self.hub.clone()))).collect();
+        if files.is_empty() || sources.is_empty() {
             return Err(DownloadError::Nothing);
         }
         let (commands, inbox) = mpsc::channel(8);
-        let start = Progress { state: DownloadState::Queued, bytes: 0, total: None, rate: 0 };
+        let start = Progress { state: DownloadState::Queued, bytes: 0, total: None, rate: 0, source: None };
         let (publish, progress) = watch::channel(start);
         let span = tracing::info_span!("download", file = %files[0].path);
-        let task = Task::new(self, files, publish, inbox);
+        let task = Task::new(self, (files, sources), publish, inbox);
         self.tasks.spawn(task.run().instrument(span));
         Ok(Download { commands, progress })
     }

@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use reqwest::Url;
 use sha2::Digest as _;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::super::hub::{Hub, HubFile, Told};
+use super::super::hub::{Hub, HubFile};
 use super::super::names::{FileName, Sha256};
 use super::fetch::Fetch;
 use super::pace::Pace;
 use super::part::{Part, discard};
+use super::source::{At, Said, Source};
 use super::{Command, DownloadConfig, DownloadError, DownloadState, Downloads, Finished, Progress, Tuning};
 use crate::Disk;
 use crate::gguf::check::{GgufError, GgufSummary};
@@ -45,6 +45,7 @@ pub(super) struct Task {
     slots: Arc<Semaphore>,
     stop: CancellationToken,
     files: Vec<HubFile>,
+    sources: Vec<Source>,
     progress: watch::Sender<Progress>,
     commands: mpsc::Receiver<Command>,
 }
@@ -56,6 +57,7 @@ struct Attempt {
     hub: Hub,
     slots: Arc<Semaphore>,
     files: Vec<HubFile>,
+    sources: Vec<Source>,
     report: Report,
     stop: CancellationToken,
 }
@@ -63,7 +65,7 @@ struct Attempt {
 impl Task {
     pub(super) fn new(
         downloads: &Downloads,
-        files: Vec<HubFile>,
+        (files, sources): (Vec<HubFile>, Vec<Source>),
         progress: watch::Sender<Progress>,
         commands: mpsc::Receiver<Command>,
     ) -> Self {
@@ -74,6 +76,7 @@ impl Task {
             slots: Arc::clone(&downloads.slots),
             stop: downloads.stop.clone(),
             files,
+            sources,
             progress,
             commands,
         }
@@ -125,6 +128,7 @@ impl Task {
             hub: self.hub.clone(),
             slots: Arc::clone(&self.slots),
             files: self.files.clone(),
+            sources: self.sources.clone(),
             report: Report::new(self.progress.clone()),
             stop: stop.clone(),
         };
@@ -158,7 +162,10 @@ impl Task {
                 DownloadState::Failed(DownloadError::Disk { path, cause: error.to_string() })
             }
         };
-        self.progress.send_modify(|progress| *progress = Progress { state, bytes: 0, total: progress.total, rate: 0 });
+        self.progress.send_modify(|progress| {
+            let (total, source) = (progress.total, progress.source.take());
+            *progress = Progress { state, bytes: 0, total, rate: 0, source };
+        });
     }
 }
 
@@ -191,6 +198,29 @@ impl Report {
     }
 }
 
+/// The source of an attempt.
+struct Supply {
+    source: Source,
+    /// Whether there is none after it.
+    is_last: bool,
+}
+
+impl Supply {
+    /// How often it may fail in a row.
+    fn failures(&self, tuning: &Tuning) -> u32 {
+        if self.is_last { tuning.failures } else { tuning.failures_before_next }
+    }
+}
+
+/// The file that is meant, and where it is had.
+struct Meant {
+    size: u64,
+    sha256: Sha256,
+    at: At,
+    /// Whether somebody else than the source says so.
+    vouched: bool,
+}
+
 impl Attempt {
     async fn run(mut self) -> Result<Vec<Finished>, Stop> {
         self.report.state(DownloadState::Queued);
@@ -199,30 +229,51 @@ impl Attempt {
         let Some(Ok(_slot)) = self.stop.run_until_cancelled(slots.acquire_owned()).await else {
             return Err(Stop::Asked);
         };
-        self.report.state(DownloadState::Asking);
         let folder = self.config.folder.clone();
         let made = blocking(move || std::fs::create_dir_all(folder)).await.and_then(|made| made);
         made.map_err(|error| disk(&self.config.folder, &error))?;
+        let sources = std::mem::take(&mut self.sources);
+        let mut left = sources.len();
+        for source in sources {
+            left -= 1;
+            let got = self.get_all(&Supply { source, is_last: left == 0 }).await;
+            match got {
+                Err(Stop::Error(error)) if left > 0 && error.is_of_source() => {
+                    tracing::info!(%error, "the next source is asked");
+                }
+                got => return got,
+            }
+        }
+        Err(DownloadError::Nothing.into())
+    }
+
+    /// Gets all files from one source.
+    async fn get_all(&mut self, from: &Supply) -> Result<Vec<Finished>, Stop> {
+        self.report.before = 0;
+        self.report.progress.send_modify(|progress| progress.source = from.source.holder());
+        self.report.state(DownloadState::Asking);
         let mut told = Vec::new();
         for file in &self.files {
-            told.push(self.ask(file).await?);
+            told.push(self.ask(file, from).await?);
         }
-        let total = told.iter().map(|(_, size, _)| *size).sum();
+        let total = told.iter().map(|meant| meant.size).sum();
         self.report.progress.send_modify(|progress| progress.total = Some(total));
 
         let mut finished = Vec::new();
         let mut parts = Vec::new();
-        for (file, (url, size, sha256)) in self.files.clone().into_iter().zip(told) {
+        for (file, meant) in self.files.clone().into_iter().zip(told) {
+            let Meant { size, sha256, at, vouched } = meant;
             match self.is_here(&file, size, &sha256).await? {
-                Some(path) => finished.push(Finished { path, sha256, size_bytes: size }),
-                None => parts.push((self.open(&file, size, &sha256).await?, url)),
+                Some(path) => finished.push(Finished { path, sha256, size_bytes: size, vouched }),
+                None => parts.push((self.open(&file, size, &sha256).await?, at, vouched)),
             }
         }
         self.report.before = finished.iter().map(|file| file.size_bytes).sum();
         self.check_room(&parts).await?;
-        for (part, url) in parts {
+        for (part, at, vouched) in parts {
             let size = part.size();
-            finished.push(self.get(part, &url).await?);
+            let (path, sha256) = self.get(part, &at, from).await?;
+            finished.push(Finished { path, sha256, size_bytes: size, vouched });
             self.report.before += size;
             self.report.bytes(0, 0);
         }
@@ -230,14 +281,14 @@ impl Attempt {
     }
 
     /// Asks what a file is, more than once if need be, and holds it to the rules.
-    async fn ask(&self, file: &HubFile) -> Result<(Url, u64, Sha256), Stop> {
+    async fn ask(&self, file: &HubFile, from: &Supply) -> Result<Meant, Stop> {
         let name = file.path.file_name();
         let mut failures = 0;
-        let Told { size, sha256, url } = loop {
-            let asked = self.stop.run_until_cancelled(self.hub.ask(file)).await;
+        let Said { size, sha256, at } = loop {
+            let asked = self.stop.run_until_cancelled(from.source.ask(file)).await;
             match asked.ok_or(Stop::Asked)? {
-                Ok(told) => break told,
-                Err(error) if error.is_passing() && failures < self.tuning.failures => {
+                Ok(said) => break said,
+                Err(error) if error.is_passing() && failures < from.failures(&self.tuning) => {
                     failures += 1;
                     let pause = self.tuning.pause.saturating_mul(1 << failures.min(6));
                     tracing::info!(%error, ?pause, "it is asked again");
@@ -246,18 +297,36 @@ impl Attempt {
                 Err(error) => return Err(error.into()),
             }
         };
-        let host = self.hub.host();
+        let host = from.source.host();
         let size = size.filter(|size| *size > 0);
         let size = size.ok_or_else(|| DownloadError::NoSize { host: host.clone(), file: name.clone() })?;
         let most = self.config.max_file_bytes;
         if size > most {
             return Err(DownloadError::TooLarge { file: name, bytes: size, most }.into());
         }
-        match (&file.sha256, sha256) {
-            (Some(wanted), Some(told)) if *wanted != told => Err(DownloadError::OtherHash { host, file: name }.into()),
-            (Some(wanted), _) => Ok((url, size, wanted.clone())),
-            (None, Some(told)) => Ok((url, size, told)),
+        let wanted = match (&file.sha256, &from.source) {
+            (Some(wanted), _) => Some(wanted.clone()),
+            (None, Source::Hub(_)) => None,
+            (None, Source::Holder { .. }) => self.vouched(file).await?,
+        };
+        let vouched = wanted.is_some() || matches!(from.source, Source::Hub(_));
+        match (wanted, sha256) {
+            (Some(wanted), Some(said)) if wanted != said => Err(DownloadError::OtherHash { host, file: name }.into()),
+            (Some(sha256), _) | (None, Some(sha256)) => Ok(Meant { size, sha256, at, vouched }),
             (None, None) => Err(DownloadError::NoHash { host, file: name }.into()),
+        }
+    }
+
+    /// The hash that the hub names for a file that somebody else has, if the hub can be reached.
+    async fn vouched(&self, file: &HubFile) -> Result<Option<Sha256>, Stop> {
+        let asked = tokio::time::timeout(self.tuning.vouch, self.hub.ask(file));
+        match self.stop.run_until_cancelled(asked).await.ok_or(Stop::Asked)? {
+            Ok(Ok(told)) => Ok(told.sha256),
+            Ok(Err(error)) => {
+                tracing::info!(%error, "the hub does not vouch for the file");
+                Ok(None)
+            }
+            Err(_) => Ok(None),
         }
     }
 
@@ -285,8 +354,8 @@ impl Attempt {
         Ok(opened.map_err(|error| disk(&self.config.folder, &error))??)
     }
 
-    async fn check_room(&self, parts: &[(Part, Url)]) -> Result<(), Stop> {
-        let missing: u64 = parts.iter().map(|(part, _)| part.size() - part.here()).sum();
+    async fn check_room(&self, parts: &[(Part, At, bool)]) -> Result<(), Stop> {
+        let missing: u64 = parts.iter().map(|(part, ..)| part.size() - part.here()).sum();
         if missing == 0 {
             return Ok(());
         }
@@ -301,18 +370,18 @@ impl Attempt {
     }
 
     /// Fetches, verifies and names one file.
-    async fn get(&self, mut part: Part, url: &Url) -> Result<Finished, Stop> {
+    async fn get(&self, mut part: Part, at: &At, from: &Supply) -> Result<(PathBuf, Sha256), Stop> {
         loop {
             self.report.state(DownloadState::Downloading);
             let mut pace = Pace::new(Instant::now());
             let mut last = part.here();
             self.report.bytes(last, 0);
             let fetch = Fetch {
-                hub: &self.hub,
-                url,
+                source: &from.source,
+                at,
                 part: &mut part,
                 connections: self.config.connections,
-                tuning: self.tuning,
+                tuning: Tuning { failures: from.failures(&self.tuning), ..self.tuning },
                 stop: &self.stop,
             };
             fetch
@@ -328,7 +397,7 @@ impl Attempt {
             }
             // What an earlier process left may be what is wrong: a disk that was switched off forgets.
             if !part.resumed() {
-                let (host, file) = (self.hub.host(), part.name().clone());
+                let (host, file) = (from.source.host(), part.name().clone());
                 self.throw_away(part).await?;
                 return Err(DownloadError::WrongHash { host, file }.into());
             }
@@ -345,10 +414,10 @@ impl Attempt {
                 return Err(DownloadError::NotAModel { file, error }.into());
             }
         }
-        let (sha256, size_bytes) = (part.sha256().clone(), part.size());
+        let sha256 = part.sha256().clone();
         let named = blocking(move || part.finish()).await;
         let path = named.map_err(|error| disk(&self.config.folder, &error))??;
-        Ok(Finished { path, sha256, size_bytes })
+        Ok((path, sha256))
     }
 
     async fn throw_away(&self, part: Part) -> Result<(), Stop> {
@@ -360,7 +429,7 @@ impl Attempt {
 
     async fn hash(&self, path: PathBuf) -> Result<Sha256, Stop> {
         let (at, stop) = (path.clone(), self.stop.clone());
-        let hashed = blocking(move || hash(&at, &stop)).await.and_then(|hashed| hashed);
+        let hashed = blocking(move || hash_file(&at, &stop)).await.and_then(|hashed| hashed);
         hashed.map_err(|error| disk(&path, &error))?.ok_or(Stop::Asked)
     }
 }
@@ -374,8 +443,11 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
 }
 
-/// The hash of a file; none when it was stopped.
-fn hash(path: &Path, stop: &CancellationToken) -> io::Result<Option<Sha256>> {
+/// The hash of a file; none when it was stopped. Blocks.
+///
+/// # Errors
+/// As the system words it.
+pub fn hash_file(path: &Path, stop: &CancellationToken) -> io::Result<Option<Sha256>> {
     let mut file = std::fs::File::open(path)?;
     let mut hasher = sha2::Sha256::new();
     let mut block = vec![0; BLOCK];

@@ -1,4 +1,5 @@
 mod double;
+mod holders;
 
 use std::path::Path;
 use std::process::{Command as Process, Stdio};
@@ -23,6 +24,8 @@ fn tuning() -> Tuning {
         pause: Duration::from_millis(1),
         failures: 3,
         save: Duration::from_millis(20),
+        failures_before_next: 1,
+        vouch: LIMIT,
     }
 }
 
@@ -112,7 +115,7 @@ async fn a_model_arrives_in_parts_and_is_verified() {
         }
     }
     let path = place.folder.path().join("chain.gguf");
-    let finished = Finished { path, sha256: hash(MODEL), size_bytes: MODEL.len() as u64 };
+    let finished = Finished { path, sha256: hash(MODEL), size_bytes: MODEL.len() as u64, vouched: true };
     assert_eq!(states.last(), Some(&DownloadState::Done(vec![finished])));
     assert!(states.contains(&DownloadState::Downloading), "{states:?}");
     assert_eq!(before, MODEL.len() as u64);

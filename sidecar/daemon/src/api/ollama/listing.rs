@@ -94,6 +94,7 @@ mod tests {
             size_bytes: Some(9),
             demo: false,
             state,
+            percent: None,
             purpose,
         }
     }

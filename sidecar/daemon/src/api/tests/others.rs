@@ -63,8 +63,7 @@ async fn an_answer_that_breaks_ends_with_an_error_in_each_api() {
     let bench = Bench::new().await;
     for (path, body) in streams("die") {
         let response = bench.app(PORT).oneshot(ask(Method::POST, path, body.to_string())).await;
-        bench.go.notify_one();
-        let (status, text) = told(response.expect("infallible")).await;
+        let (status, text) = bench.let_die(response.expect("infallible")).await;
         assert_eq!(status, StatusCode::OK, "{path}: {text}");
         let last = text.trim_end().lines().last().expect("a line").trim_start_matches("data: ");
         if path == "/v1/responses" {
@@ -168,8 +167,8 @@ async fn where_a_key_is_required_each_api_says_so_in_its_shape() {
     let bench = Bench::new().await;
     let store = Store::open(&bench.folder.path().join("device.sqlite")).expect("opened").0;
     let keys = Keys::start(store, true).await.expect("started");
-    let made = keys.create(crate::keys::KeyName::parse("k").expect("a name")).await.expect("made");
-    let app = bench.api.local(Door { ip: LOOPBACK, port: PORT }, keys.clone());
+    let made = keys.create(crate::keys::KeyName::parse("k").expect("a name"), None).await.expect("made");
+    let app = bench.api.local(Door { ip: LOOPBACK, port: PORT }, keys.clone(), bench.requests.clone());
     let asked = async |path: &str, method: Method, key: Option<(&'static str, &str)>| {
         let mut request = ask(method, path, "{}");
         if let Some((header, value)) = key {

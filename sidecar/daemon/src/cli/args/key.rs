@@ -1,7 +1,29 @@
 //! The words of `key`.
 
-use clap::Subcommand;
 use clap::builder::NonEmptyStringValueParser;
+use clap::{Subcommand, ValueEnum};
+use myownmesh_control::types::KeyScope;
+
+/// What a key may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScopeName {
+    /// Asking models.
+    Chat,
+    /// Turning text into vectors.
+    Embeddings,
+    /// Listing models.
+    Models,
+}
+
+impl From<ScopeName> for KeyScope {
+    fn from(name: ScopeName) -> Self {
+        match name {
+            ScopeName::Chat => Self::Chat,
+            ScopeName::Embeddings => Self::Embeddings,
+            ScopeName::Models => Self::Models,
+        }
+    }
+}
 
 /// What `key` does.
 #[derive(Debug, Subcommand)]
@@ -11,6 +33,9 @@ pub(crate) enum KeyAction {
         /// What to call it, for example after the program.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
+        /// What it may be used for; everything when not given. May be given several times.
+        #[arg(long = "for", value_name = "WHAT", value_enum, value_delimiter = ',')]
+        scopes: Vec<ScopeName>,
     },
     /// List the keys and when each was last used.
     List,

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::response::{Html, IntoResponse, Response};
-use serde_json::Value;
+use futures_util::StreamExt;
+use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
 use super::{LIMIT, fixture, llama_server, web};
@@ -112,6 +113,17 @@ impl Mock {
         Self::bind(router, Arc::default()).await
     }
 
+    /// One with the model `count`, which says the words of [`COUNT`] over and over, one every [`PACE`]. It goes on with an
+    /// answer that was begun, and repeats that first, as llama-server does.
+    pub(crate) async fn counting() -> Self {
+        let models = || async { axum::Json(json!({"object": "list", "data": [{"id": "count"}]})) };
+        let chat = |axum::Json(question): axum::Json<Value>| async move { count(&question) };
+        let router = Router::new()
+            .route("/v1/models", axum::routing::get(models))
+            .route("/v1/chat/completions", axum::routing::post(chat));
+        Self::bind(router, Arc::default()).await
+    }
+
     /// How many requests it got.
     pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
@@ -136,4 +148,34 @@ impl Mock {
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { url, requests }
     }
+}
+
+/// What [`Mock::counting`] says, over and over.
+pub(crate) const COUNT: [&str; 10] =
+    [" one", " two", " three", " four", " five", " six", " seven", " eight", " nine", " ten"];
+/// Between two of its words.
+const PACE: Duration = Duration::from_millis(5);
+
+fn count(question: &Value) -> Response {
+    let messages = question["messages"].as_array().expect("messages");
+    let last = messages.last().expect("a message");
+    let begun = last["content"].as_str().filter(|_| last["role"] == "assistant").unwrap_or_default().to_owned();
+    let most = question["max_tokens"].as_u64().map_or(usize::MAX, |most| usize::try_from(most).expect("few"));
+    let first = begun.split_whitespace().count();
+    let words = COUNT.iter().copied().cycle().skip(first).take(most).map(str::to_owned);
+    let chunk = |delta: Value, finish: Value| {
+        let choice = json!({"index": 0, "delta": delta, "finish_reason": finish});
+        format!("data: {}\n\n", json!({"object": "chat.completion.chunk", "model": "count", "choices": [choice]}))
+    };
+    let opening = chunk(json!({"role": "assistant", "content": null}), Value::Null);
+    let repeated = (!begun.is_empty()).then(|| chunk(json!({ "content": begun }), Value::Null));
+    let said = words.map(move |word| chunk(json!({ "content": word }), Value::Null));
+    let end = chunk(json!({}), json!("length")) + "data: [DONE]\n\n";
+    let events = std::iter::once(opening).chain(repeated).chain(said).chain(std::iter::once(end));
+    let paced = futures_util::stream::iter(events).then(|event| async move {
+        tokio::time::sleep(PACE).await;
+        Ok::<_, std::convert::Infallible>(bytes::Bytes::from(event))
+    });
+    let response = Response::builder().header("content-type", "text/event-stream");
+    response.body(axum::body::Body::from_stream(paced)).expect("a response")
 }

@@ -120,7 +120,7 @@ impl Shelf {
 }
 
 /// `bytes=FROM-TO`, the only form that is asked for.
-fn range(headers: &HeaderMap) -> Option<(usize, usize)> {
+pub(super) fn range(headers: &HeaderMap) -> Option<(usize, usize)> {
     let (from, to) = headers.get("range")?.to_str().ok()?.strip_prefix("bytes=")?.split_once('-')?;
     Some((from.parse().ok()?, to.parse().ok()?))
 }

@@ -1,10 +1,12 @@
 //! What the tests are built on: homes, daemons in their own processes, the command line, engines, and the steps people
 //! take. Nothing here sleeps for a fixed time: everything waits for an event or a condition, with a deadline.
 
+mod attic;
 mod cli;
 mod daemon;
 mod engine;
 mod hub;
+mod ollama;
 mod place;
 pub(crate) mod process;
 pub(crate) mod shared;
@@ -16,10 +18,12 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(crate) use self::attic::Attic;
 pub(crate) use self::cli::{Running, cli, cli_json, cli_with_input, ok, refused};
 pub(crate) use self::daemon::{Daemon, Watch, follow};
-pub(crate) use self::engine::{Engine, Mock};
+pub(crate) use self::engine::{COUNT, Engine, Mock};
 pub(crate) use self::hub::Hub;
+pub(crate) use self::ollama::{DIGEST, Ollama};
 pub(crate) use self::place::Place;
 pub(crate) use self::web::{Stream, api_error, raw, web};
 

@@ -136,3 +136,14 @@ pub(crate) async fn first_words(daemon: &Daemon, request: ChatRequest) -> String
     .await;
     id
 }
+
+/// The same, and somebody goes on reading: an answer that nobody reads is given up.
+pub(crate) async fn read_on(daemon: &Daemon, request: ChatRequest) -> String {
+    let id = first_words(daemon, request).await;
+    let items = daemon.control.answer_events(id.clone(), 0).await.expect("the answer can be followed");
+    tokio::spawn(follow(items, |item| match item.event {
+        AnswerEvent::Done { .. } | AnswerEvent::Error { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    }));
+    id
+}

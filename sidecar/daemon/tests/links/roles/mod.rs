@@ -9,8 +9,9 @@ use std::process::{ExitCode, Stdio};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
+pub(crate) use self::engine::word;
 use crate::harness::in_time;
-use crate::net::{Net, address};
+use crate::net::{Net, address, missing};
 
 /// Plays the role that the first argument names, until it is killed; `None` when it names none.
 pub(crate) fn play(mut arguments: impl Iterator<Item = String>) -> Option<ExitCode> {
@@ -19,7 +20,17 @@ pub(crate) fn play(mut arguments: impl Iterator<Item = String>) -> Option<ExitCo
     let address = || -> SocketAddr { arguments.next().and_then(|text| text.parse().ok()).expect("an address") };
     match &*role {
         "be-relay" => runtime().block_on(relay::serve({ address }())),
-        "measure" => runtime().block_on(crate::measure::run()),
+        "measure" => runtime().block_on(async {
+            if let Some(why) = missing() {
+                println!("Not measured here: {why}.");
+                return;
+            }
+            crate::measure::run().await;
+            println!();
+            crate::compare::run().await;
+        }),
+        "be-client" => runtime().block_on(crate::compare::ask(arguments)),
+        "await" => runtime().block_on(crate::compare::listening(&arguments.next().expect("a place"))),
         "be-engine" => runtime().block_on(engine::serve({ address }())),
         _ => return None,
     }

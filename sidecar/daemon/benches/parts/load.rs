@@ -1,4 +1,4 @@
-//! The client of the benchmark: one new connection per request on every path, so all pay the same for it.
+//! The client of the benchmarks: one new connection per request on every path, so all pay the same for it.
 
 use std::time::{Duration, Instant};
 
@@ -7,12 +7,13 @@ use futures_util::StreamExt as _;
 use futures_util::future::try_join_all;
 use serde_json::json;
 
-use crate::daemon::PATIENCE;
+/// How long an answer may take before the run is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One way to reach the model.
 pub(crate) struct Target {
     /// What the table calls it.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     url: String,
     model: String,
     key: Option<String>,
@@ -28,11 +29,11 @@ pub(crate) struct Load {
 }
 
 impl Target {
-    pub(crate) fn new(name: &'static str, base: &str, model: &str, key: Option<&str>) -> Self {
+    pub(crate) fn new(name: &str, base: &str, model: &str, key: Option<&str>) -> Self {
         let http =
             reqwest::Client::builder().pool_max_idle_per_host(0).timeout(PATIENCE).build().expect("a plain client");
         Self {
-            name,
+            name: name.to_owned(),
             url: format!("{base}/chat/completions"),
             model: model.to_owned(),
             key: key.map(str::to_owned),

@@ -1,4 +1,4 @@
-//! The engines under measurement, and what the benchmark asks of the daemons.
+//! Engines under measurement, and how daemons come by them.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -17,8 +17,8 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Starts one for the weights at `path`, relative to this crate.
-    pub(crate) async fn start(model: &'static str, path: &str) -> Result<Self> {
+    /// Starts one for the weights at `path`, relative to this crate; all streams share `context` tokens.
+    pub(crate) async fn start(model: &'static str, path: &str, context: u32) -> Result<Self> {
         let binary = std::env::var_os("MYOWNLLM_LLAMA_SERVER")
             .context("MYOWNLLM_LLAMA_SERVER names no llama-server; use `npm run bench`")?;
         let weights = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -35,7 +35,7 @@ impl Engine {
                 "-np",
                 "32",
                 "-c",
-                "65536",
+                &context.to_string(),
                 "--alias",
                 model,
                 "-m",
@@ -56,13 +56,8 @@ impl Engine {
     }
 }
 
-/// What this benchmark asks of its daemons.
+/// What benchmarks with engines ask of their daemons.
 impl Daemon {
-    /// Base URL of its local API.
-    pub(crate) fn api(&self) -> Result<&str> {
-        self.ready["api"].as_str().context("the daemon has no local API")
-    }
-
     /// Lends the model of `engine`.
     pub(crate) async fn add_engine(&self, engine: &Engine) -> Result<()> {
         let mut child = self
@@ -82,17 +77,6 @@ impl Daemon {
         poll("the model is reachable", || async {
             let models = self.command(&["models"]).await.unwrap_or_default();
             models.as_array().is_some_and(|list| list.iter().any(|entry| entry["id"] == model))
-        })
-        .await
-    }
-
-    /// Waits until the member `name` counts as away here.
-    pub(crate) async fn wait_for_absence(&self, name: &str) -> Result<()> {
-        poll("the other device is away", || async {
-            let devices = self.command(&["devices"]).await.unwrap_or_default();
-            devices
-                .as_array()
-                .is_some_and(|list| list.iter().any(|entry| entry["name"] == name && entry["state"] != "online"))
         })
         .await
     }

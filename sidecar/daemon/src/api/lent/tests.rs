@@ -1,0 +1,176 @@
+//! What an answer promises to its asker, and refuses everybody else.
+
+use axum::body::BodyDataStream;
+use futures_util::StreamExt;
+use myownmesh_mesh::{DeviceName, Role};
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+
+const ID: &str = "0123456789abcdef";
+
+fn asker(device: u8, network: u8) -> Asker {
+    Asker {
+        device_id: DeviceId::of_secret(&[device; 32]),
+        name: DeviceName::parse("Lap").expect("a name"),
+        role: Role::Member,
+        network: NetworkId::from_bytes([network; 32]),
+    }
+}
+
+fn headers(last: &str) -> HeaderMap {
+    [(LAST_EVENT, HeaderValue::from_str(last).expect("a value"))].into_iter().collect()
+}
+
+/// An answer whose work is a test's: steps go in, and it tells when the work was dropped.
+struct Answer {
+    lent: Lent,
+    steps: Steps,
+    ended: CancellationToken,
+    loss: LinkLoss,
+    body: BodyDataStream,
+}
+
+impl Answer {
+    async fn begin() -> Self {
+        let (lent, loss, ended) = (Lent::start(), LinkLoss::default(), CancellationToken::new());
+        let (given, taken) = oneshot::channel();
+        let dropped = ended.clone().drop_guard();
+        let asker = asker(1, 1);
+        let begun = lent.begin(&asker, ID, loss.clone(), |steps| async move {
+            let _dropped = dropped;
+            let _ = steps.send(event("one")).await;
+            let _ = given.send(steps);
+            std::future::pending().await
+        });
+        let response = begun.await.expect("it begins");
+        assert_eq!(response.headers()[ANSWER], ID);
+        let body = response.into_body().into_data_stream();
+        Self { lent: lent.clone(), steps: taken.await.expect("steps"), ended, loss, body }
+    }
+
+    async fn resume(&self, asker: &Asker, last: &str) -> Result<BodyDataStream, ApiError> {
+        let response = self.lent.resume(asker, ID, &headers(last), LinkLoss::default()).await?;
+        Ok(response.into_body().into_data_stream())
+    }
+}
+
+fn event(text: &str) -> Step {
+    Step::Events(Bytes::from(format!("data: {text}\n\n")))
+}
+
+async fn next(body: &mut BodyDataStream) -> String {
+    loop {
+        let piece = body.next().await.expect("it goes on").expect("a piece");
+        if !piece.starts_with(b":") {
+            return String::from_utf8(piece.to_vec()).expect("text");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_was_lost_misses_nothing() {
+    let mut answer = Answer::begin().await;
+    assert_eq!(next(&mut answer.body).await, "id: 1\ndata: one\n\n");
+    answer.steps.send(event("two")).await.expect("taken");
+    assert_eq!(next(&mut answer.body).await, "id: 2\ndata: two\n\n");
+    answer.loss.note();
+    answer.body = Body::empty().into_data_stream();
+    answer.steps.send(Step::Events(Bytes::from("data: three\n\ndata: four\n\n"))).await.expect("it goes on alone");
+    // The second one was on its way when the link was lost.
+    let mut again = answer.resume(&asker(1, 1), "1").await.expect("it waits");
+    for (number, text) in [(2, "two"), (3, "three"), (4, "four")] {
+        assert_eq!(next(&mut again).await, format!("id: {number}\ndata: {text}\n\n"));
+    }
+    // Whoever comes next takes the place of the one before.
+    let mut third = answer.resume(&asker(1, 1), "3").await.expect("it runs");
+    assert_eq!(next(&mut third).await, "id: 4\ndata: four\n\n");
+    assert!(again.next().await.is_none(), "the one before gets no more");
+    drop(again);
+    assert!(!answer.ended.is_cancelled());
+    drop(third);
+    answer.ended.cancelled().await;
+}
+
+#[tokio::test]
+async fn nobody_reads_the_answer_of_another() {
+    let mut answer = Answer::begin().await;
+    next(&mut answer.body).await;
+    for stranger in [asker(2, 1), asker(1, 2)] {
+        let refused = answer.resume(&stranger, "0").await.expect_err("it is not theirs");
+        assert_eq!(refused.status(), http::StatusCode::NOT_FOUND);
+        assert!(answer.lent.again(&stranger, ID, LinkLoss::default()).await.expect("a good id").is_none());
+    }
+    answer.steps.send(event("two")).await.expect("taken");
+    assert_eq!(next(&mut answer.body).await, "id: 2\ndata: two\n\n", "its reader was not disturbed");
+}
+
+#[tokio::test]
+async fn numbers_that_never_were_lead_nowhere() {
+    let mut answer = Answer::begin().await;
+    next(&mut answer.body).await;
+    for (last, status) in
+        [("2", 404), ("18446744073709551615", 404), ("18446744073709551616", 400), ("-1", 400), ("x", 400)]
+    {
+        let refused = answer.resume(&asker(1, 1), last).await.expect_err("nothing is there");
+        assert_eq!(refused.status().as_u16(), status, "{last}");
+    }
+    for id in ["", "short", "../../../../../etc/passwd", &"x".repeat(65)] {
+        let refused = answer.lent.resume(&asker(1, 1), id, &HeaderMap::new(), LinkLoss::default()).await;
+        assert_eq!(refused.expect_err("no id").status().as_u16(), 400, "{id}");
+    }
+    answer.steps.send(event("two")).await.expect("taken");
+    assert_eq!(next(&mut answer.body).await, "id: 2\ndata: two\n\n", "its reader was not disturbed");
+}
+
+#[tokio::test]
+async fn a_reader_that_wants_no_more_ends_the_work() {
+    let mut answer = Answer::begin().await;
+    next(&mut answer.body).await;
+    drop(answer.body);
+    answer.ended.cancelled().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_never_comes_back_is_waited_for_so_long() {
+    let mut answer = Answer::begin().await;
+    next(&mut answer.body).await;
+    answer.loss.note();
+    answer.body = Body::empty().into_data_stream();
+    tokio::time::sleep(PATIENCE / 2).await;
+    assert!(!answer.ended.is_cancelled());
+    tokio::time::timeout(PATIENCE, answer.ended.cancelled()).await.expect("it ends");
+    let refused = answer.resume(&asker(1, 1), "1").await.expect_err("it is gone");
+    assert_eq!(refused.status(), http::StatusCode::NOT_FOUND);
+}
+
+/// A member that asks much and goes away makes this device hold only so much.
+#[tokio::test]
+async fn without_a_reader_the_engine_waits_when_the_log_is_full() {
+    let mut answer = Answer::begin().await;
+    next(&mut answer.body).await;
+    answer.loss.note();
+    answer.body = Body::empty().into_data_stream();
+    let much = "x".repeat(64 * 1024);
+    let mut taken = 0;
+    while tokio::time::timeout(Duration::from_millis(300), answer.steps.send(event(&much))).await.is_ok() {
+        taken += much.len();
+        assert!(taken < 2 * (KEEP + AWAY), "it takes whatever comes");
+    }
+    assert!(taken > KEEP, "{taken} bytes are little for a reader that comes back");
+    let mut again = answer.resume(&asker(1, 1), "1").await.expect("it waits");
+    let sending = answer.steps.send(event("last"));
+    let reading = async { while !next(&mut again).await.ends_with("data: last\n\n") {} };
+    let (sent, ()) = tokio::join!(sending, reading);
+    sent.expect("there is room again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_told_to_be_none() {
+    let mut answer = Answer::begin().await;
+    next(&mut answer.body).await;
+    for _ in 0..3 {
+        let piece = answer.body.next().await.expect("it goes on").expect("a piece");
+        assert_eq!(Side::read(&piece), Some(Side::Heartbeat));
+    }
+}
