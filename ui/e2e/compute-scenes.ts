@@ -153,7 +153,7 @@ export const COMPUTE_SCENES: Record<string, Scene> = {
     picture: "api-key",
     act: async (page) => {
       await button("New key")(page);
-      await page.getByLabel("Name").fill("Home assistant");
+      await page.getByLabel("Name", { exact: true }).fill("Home assistant");
       await button("Make key")(page);
       await page.getByTestId("secret").waitFor();
     },

@@ -224,6 +224,8 @@ export const commands = {
 	openLink: (url: string) => typedError<null, ControlError>(__TAURI_INVOKE("open_link", { url })),
 	/**  Keeps an exported text in the downloads folder, under a name that is not taken, and tells where. */
 	saveFile: (name: string, text: string) => typedError<string, ControlError>(__TAURI_INVOKE("save_file", { name, text })),
+	/**  Lets a person pick a model's file, and tells its path; nothing where they picked none. */
+	pickModel: () => typedError<string | null, ControlError>(__TAURI_INVOKE("pick_model")),
 	/**
 	 *  The `myownllm://join/...` link that opened the app before the window listened. Listen to `opened-link` first, then ask,
 	 *  once; later links arrive as that event.
@@ -1447,7 +1449,9 @@ path: string;
 /**  SHA-256 of that file. */
 sha256: string; 
 /**  All its files. */
-files: ModelFile[] } | 
+files: ModelFile[]; 
+/**  What to know about where it came from, as a sentence; not there when there is nothing to know. */
+note?: string | null } | 
 /**  It was stopped. What has arrived stays, and the next start goes on from there. */
 { type: "paused"; 
 /**  Bytes that are here. */

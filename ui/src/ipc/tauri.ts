@@ -1,5 +1,5 @@
 /** The backend over the generated bindings. Inside the app the Tauri shell answers; elsewhere an installed host. */
-import { Channel } from "@tauri-apps/api/core";
+import { Channel, isTauri } from "@tauri-apps/api/core";
 import { type Backend, ok, type Sink, type Stop, toFailure } from "./backend";
 import { commands, type ControlError, events, type ShellState } from "./bindings";
 
@@ -56,7 +56,7 @@ export const tauriBackend: Backend = {
   },
   restartDaemon: async (apiPort) => void (await ok(commands.daemonRestart(apiPort ?? null))),
   saveFile: (name, text) => ok(commands.saveFile(name, text)),
-  picksFiles: false,
-  pickModel: () => Promise.resolve(null),
+  picksFiles: isTauri(),
+  pickModel: () => ok(commands.pickModel()),
   openLink: async (url) => void (await ok(commands.openLink(url))),
 };

@@ -37,7 +37,7 @@ export class Answer {
   error = $state.raw<Failure>();
   wait = $state.raw<Wait>();
   /** Where it changed hands. */
-  seams = $state.raw<Seam[]>([]);
+  seams = $state.raw<readonly Seam[]>([]);
   /** When the person asked, to say how long it takes. */
   readonly startedAt = Date.now();
   #backend: Backend;
@@ -52,7 +52,7 @@ export class Answer {
 
   /**
    * `over` runs once, when the last event came or the stream cannot be had any more. `before` is the text that it goes
-   * on from.
+   * on from, `seams` are those in it.
    */
   constructor(
     backend: Backend,
@@ -60,11 +60,13 @@ export class Answer {
     over: () => void,
     frame: (draw: () => void) => void = nextFrame,
     before = "",
+    seams: readonly Seam[] = [],
   ) {
     this.#backend = backend;
     this.#over = over;
     this.#frame = frame;
     this.#before = before;
+    this.seams = seams;
     if (before !== "") this.#show();
   }
 
@@ -161,7 +163,7 @@ export class Answer {
       predicted_first_token_ms,
       predicted_total_ms,
       finish_reason,
-      seams: this.seams,
+      seams: [...this.seams],
     };
     this.wait = undefined;
     this.phase = "done";
@@ -172,7 +174,8 @@ export class Answer {
   /** Another device goes on, or the same one once more. */
   #seam({ at, device_id, device_name, model, reason }: Seam): void {
     this.#show();
-    this.seams = [...this.seams, { at, device_id, device_name, model, reason }];
+    const others = this.seams.filter((one) => one.at !== at);
+    this.seams = [...others, { at, device_id, device_name, model, reason }];
     if (this.details) this.details = { ...this.details, device_id, device_name, model };
     this.wait = undefined;
   }

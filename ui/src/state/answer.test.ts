@@ -157,6 +157,17 @@ test("a seam keeps the text so far and names who goes on", () => {
   expect(answer.details).toMatchObject({ predicted_first_token_ms: 400, total_ms: 112 });
 });
 
+test("seams of the text it goes on from stay, and none shows twice", async () => {
+  answer.detach();
+  const earlier = { at: 3, device_id: "l", device_name: "Lap", model: "m2", reason: "Desk went away." };
+  answer = new Answer(tauriBackend, "a1", over, (frame) => frame(), "one two", [earlier]);
+  answer.follow();
+  await settle();
+  daemon.answer("a1", { ...seam, reason: "Desk went away." });
+  daemon.answer("a1", { ...seam, at: 7, reason: "Lap went away." });
+  expect(answer.seams.map((one) => one.at)).toEqual([3, 7]);
+});
+
 test.each([
   ["repeats what it goes on from", ["one tw", "o three"]],
   ["begins right after it", ["o three"]],

@@ -1,6 +1,6 @@
 import type { Failure } from "../ipc/backend";
 import { type Backend, ok, toFailure } from "../ipc/backend";
-import type { ChatRequest, ConversationSummary, Message, RoutePolicy } from "../ipc/bindings";
+import type { ChatRequest, ConversationSummary, Message, RoutePolicy, Seam } from "../ipc/bindings";
 import { Answer, nextFrame } from "./answer.svelte";
 import { cutBytes } from "./seams";
 import type { UsedPrompt } from "./variables";
@@ -133,7 +133,7 @@ export class Chat {
       const id = await ok(this.#backend.commands.chatStart(request));
       if (turn !== this.#turn) return;
       this.messages = this.messages.slice(0, -1);
-      this.#listen(id, message.text);
+      this.#listen(id, message.text, message.answer?.seams);
     } catch (error) {
       if (turn === this.#turn) this.error = toFailure(error);
     }
@@ -203,7 +203,7 @@ export class Chat {
     this.messages = last?.author === "model" ? messages.slice(0, -1) : messages;
     if (this.answer?.id === summary.answering) return;
     const seam = last?.answer?.seams?.at(-1);
-    this.#listen(summary.answering, last && seam ? cutBytes(last.text, seam.at) : "");
+    this.#listen(summary.answering, last && seam ? cutBytes(last.text, seam.at) : "", last?.answer?.seams);
   }
 
   async #create(): Promise<string> {
@@ -233,9 +233,16 @@ export class Chat {
     ];
   }
 
-  #listen(id: string, before = ""): void {
+  #listen(id: string, before = "", seams: readonly Seam[] = []): void {
     this.answer?.detach();
-    const answer = new Answer(this.#backend, id, () => void this.#settled(answer), this.#frame, before);
+    const answer = new Answer(
+      this.#backend,
+      id,
+      () => void this.#settled(answer),
+      this.#frame,
+      before,
+      seams,
+    );
     this.answer = answer;
     answer.follow();
   }

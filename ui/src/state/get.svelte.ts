@@ -13,6 +13,8 @@ export class Get {
   /** `hub`, `ollama`, or the name of a device. */
   source = $state("");
   error = $state.raw<Failure>();
+  /** What to know about where it came from, once it is here. */
+  note = $state<string>();
   #backend: Backend;
   #id: string | undefined;
   #seq = 0;
@@ -97,6 +99,7 @@ export class Get {
         break;
       case "done":
         this.phase = "done";
+        this.note = item.note ?? undefined;
         this.#stop();
         this.#over();
         break;

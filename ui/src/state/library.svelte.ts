@@ -114,7 +114,7 @@ export class Library {
 
   async #begin(variant: string, from: string | null): Promise<void> {
     const get = new Get(this.#backend, variant, from, () => {
-      this.forget(get);
+      if (get.note === undefined) this.forget(get);
       void this.refresh();
     });
     this.gets = [...this.gets, get];

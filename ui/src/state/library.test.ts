@@ -94,6 +94,25 @@ test("what arrived leaves the downloads and stands on the shelf", async () => {
   expect(daemon.calls.at(-1)?.method).toBe("model_shelf");
 });
 
+test("what is to know about its source stays until somebody has seen it", async () => {
+  const get = await begin("d".repeat(64));
+  const note = "Nobody but Desk vouches for this file.";
+  daemon.get(stream(), {
+    type: "done",
+    variant: VARIANT,
+    model: VARIANT,
+    path: "",
+    sha256: "",
+    files: [],
+    note,
+  });
+  await settle();
+  expect(get).toMatchObject({ phase: "done", note });
+  expect(library.gets).toEqual([get]);
+  library.forget(get);
+  expect(library.gets).toEqual([]);
+});
+
 test("after a lost line a download goes on being followed, without a second start", async () => {
   const get = await begin();
   const id = stream();

@@ -118,3 +118,20 @@ test("an answer that ended early offers to go on, with the same model or another
     }),
   );
 });
+
+test("an answer that was stopped or cut at its limit can be gone on with too", async () => {
+  const world = home();
+  const last = world.conversations[0]?.messages.at(-1);
+  if (!last?.answer) throw new Error("c1 has an answer");
+  last.answer = { ...last.answer, finish_reason: "length" };
+  ({ app, daemon } = await startedApp(world));
+  show(app, ChatView, { conversation: "c1" });
+  await fireEvent.click(await screen.findByRole("button", { name: "Go on" }));
+  await vi.waitFor(() => expect(request("chat_start")).toMatchObject({ continue_message: last.id }));
+});
+
+test("an answer that is whole has nothing to go on with", async () => {
+  show(app, ChatView, { conversation: "c1" });
+  await screen.findAllByTestId("answer");
+  expect(screen.queryByRole("button", { name: "Go on" })).toBeNull();
+});
