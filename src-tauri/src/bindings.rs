@@ -119,6 +119,7 @@ pub fn builder() -> Builder<Wry> {
             commands::shell::daemon_restart,
             commands::shell::open_link,
             commands::shell::save_file,
+            commands::shell::pick_model,
             commands::shell::pending_link,
         ])
         .events(collect_events![ShellState, OpenedLink, OpenedKnock])

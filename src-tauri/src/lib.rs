@@ -2,7 +2,8 @@
 //!
 //! It holds no domain state. [`daemon`] finds, starts, checks and stops the `myownmesh` daemon; [`commands`] hands each
 //! request of the UI to it; [`streams`] forwards its subscriptions; [`notify`] tells a person who looks elsewhere that
-//! a device knocks; [`links`] opens invites that were clicked outside; [`bindings`] writes the types down for the UI.
+//! a device knocks; [`tray`] pauses lending without the window; [`links`] opens invites that were clicked outside;
+//! [`bindings`] writes the types down for the UI.
 
 pub mod bindings;
 pub mod commands;
@@ -11,6 +12,7 @@ pub mod links;
 pub mod notify;
 pub mod save;
 pub mod streams;
+pub mod tray;
 mod window;
 
 use std::io::IsTerminal;
@@ -83,6 +85,7 @@ fn build(context: Context<Wry>) -> tauri::Result<tauri::App> {
             });
             links::watch(&handle);
             notify::watch_knocks(handle.clone(), daemon.clone());
+            tray::watch(&handle, daemon.clone());
             app.manage(daemon);
             window::quit_on_signals(handle);
             Ok(())

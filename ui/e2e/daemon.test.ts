@@ -183,12 +183,12 @@ test("a settings page shows what the daemon knows", async () => {
   const [page] = windows;
   if (!page) throw new Error("the first window is open");
   await page.keyboard.press("Control+,");
-  for (const name of ["Networks", "Devices", "Models and engines", "Local API", "About"]) {
+  for (const name of ["Networks", "Devices", "Engines", "Local API", "About"]) {
     await page.getByRole("link", { name, exact: true }).click();
     await page.getByTestId("pane").getByRole("heading", { name, exact: true }).waitFor();
     expect(await violations(page)).toEqual([]);
   }
-  await page.getByRole("link", { name: "Models and engines", exact: true }).click();
+  await page.getByRole("link", { name: "Engines", exact: true }).click();
   await press(page, "Add an engine");
   await page.getByLabel("Address").fill("http://127.0.0.1:1");
   const dialog = page.getByRole("dialog");

@@ -1,5 +1,6 @@
 /** Every screen, as the address of an invented situation and what to do there. */
 import type { Page } from "playwright-core";
+import { COMPUTE_SCENES } from "./compute-scenes";
 import { DOCUMENT_SCENES } from "./document-scenes";
 import { checked, NETWORK_SCENES } from "./network-scenes";
 import type { Scene } from "./scene";
@@ -189,6 +190,7 @@ export const SCENES: Record<string, Scene> = {
   },
   ...NETWORK_SCENES,
   ...DOCUMENT_SCENES,
+  ...COMPUTE_SCENES,
   "settings, devices": { fake: "home", hash: "#/settings/devices", picture: "settings-devices" },
   "settings, a device": {
     fake: "home",
@@ -202,7 +204,12 @@ export const SCENES: Record<string, Scene> = {
   },
   "settings, engines": { fake: "home", hash: "#/settings/engines", picture: "settings-engines" },
   "adding an engine": { fake: "home", hash: "#/settings/engines", act: press("Add an engine") },
-  "settings, local API": { fake: "home", hash: "#/settings/api", picture: "settings-api" },
+  "settings, local API": {
+    fake: "home",
+    hash: "#/settings/api",
+    picture: "settings-api",
+    act: (page) => page.getByText("For OpenAI’s clients").waitFor(),
+  },
   "settings, about": { fake: "home", hash: "#/settings/about", picture: "settings-about" },
   starting: { fake: "starting" },
   "another version": { fake: "mismatch", picture: "version-mismatch" },

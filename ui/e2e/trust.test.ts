@@ -201,7 +201,7 @@ test("the doctor: the stages against a member, with a button that mends, and a m
   await first.getByLabel("What to check").click();
   await first.getByRole("option", { name: "This device" }).click();
   await press(first, "Open engines");
-  await first.getByTestId("pane").getByRole("heading", { name: "Models and engines" }).waitFor();
+  await first.getByTestId("pane").getByRole("heading", { name: "Engines" }).waitFor();
 });
 
 test("a removal: where it has arrived on one side, a network that is over on the other", async () => {

@@ -2,7 +2,9 @@
 
 use myownmesh_control::error::{ControlError, ErrorCode};
 use tauri::{AppHandle, Manager, State};
+use tauri_plugin_dialog::DialogExt;
 use tauri_plugin_shell::ShellExt;
+use tokio::sync::oneshot;
 
 use crate::daemon::{Daemon, ShellState};
 use crate::links::Links;
@@ -59,6 +61,23 @@ pub async fn save_file(app: AppHandle, name: String, text: String) -> Result<Str
         let message = format!("The file could not be written: {error}. Make room or copy the text instead.");
         ControlError::new(ErrorCode::Internal, message)
     })
+}
+
+/// Lets a person pick a model's file, and tells its path; nothing where they picked none.
+#[tauri::command]
+#[specta::specta]
+pub async fn pick_model(app: AppHandle) -> Result<Option<String>, ControlError> {
+    let (picked, path) = oneshot::channel();
+    app.dialog().file().add_filter("GGUF", &["gguf"]).pick_file(move |path| {
+        // Nobody waits any more when the window was closed meanwhile.
+        let _ = picked.send(path);
+    });
+    let Ok(Some(path)) = path.await else { return Ok(None) };
+    let path = path.into_path().map_err(|error| {
+        let message = format!("This file has no path: {error}. Copy it to this device first.");
+        ControlError::new(ErrorCode::InvalidArgument, message)
+    })?;
+    Ok(Some(path.display().to_string()))
 }
 
 /// The `myownllm://join/...` link that opened the app before the window listened. Listen to `opened-link` first, then ask,

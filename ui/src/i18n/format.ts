@@ -17,6 +17,13 @@ export function seconds(ms: number): string {
     : t("unit.s", { value: (ms / 1000).toFixed(ms < 100 ? 2 : 1) });
 }
 
+/** A time that is left, roughly: `40 s`, `12 min`, `2 h`. */
+export function duration(inSeconds: number): string {
+  if (inSeconds < 90) return t("unit.s", { value: Math.max(1, Math.round(inSeconds)) });
+  if (inSeconds < 5400) return t("unit.min", { value: Math.round(inSeconds / 60) });
+  return t("unit.h", { value: Math.round(inSeconds / 3600) });
+}
+
 /** A round-trip time in milliseconds. */
 export function latency(ms: number): string {
   return ms < 1 ? t("unit.underMs") : t("unit.ms", { value: Math.round(ms) });

@@ -4,7 +4,15 @@
  * `Backend` is what state classes receive. It always speaks through the generated bindings; what answers them is a
  * host: the Tauri shell, a daemon's development bridge (bridge.ts), or an in-memory daemon (fake/).
  */
-import type { AnswerItem, commands, ControlError, EventItem, JoinItem, ShellState } from "./bindings";
+import type {
+  AnswerItem,
+  commands,
+  ControlError,
+  EventItem,
+  JoinItem,
+  ModelGetItem,
+  ShellState,
+} from "./bindings";
 
 export type Commands = typeof commands;
 
@@ -28,6 +36,8 @@ export interface Backend {
   followAnswer(id: string, after: number, sink: Sink<AnswerItem>): Stop;
   /** The steps of one join, after number `after`. */
   followJoin(id: string, after: number, sink: Sink<JoinItem>): Stop;
+  /** The events of one download, after number `after`. */
+  followGet(id: string, after: number, sink: Sink<ModelGetItem>): Stop;
   /** How the daemon is: found, started, lost. */
   shellState(): Promise<ShellState>;
   onShellState(listener: (state: ShellState) => void): Stop;
@@ -39,6 +49,10 @@ export interface Backend {
   onOpenedKnock(listener: (id: string) => void): Stop;
   /** Opens a web address outside the app. */
   openLink(url: string): Promise<void>;
+  /** Whether files of this device can be picked, with their path. */
+  readonly picksFiles: boolean;
+  /** Lets a person pick a model's file; its path, or `null` where they picked none. */
+  pickModel(): Promise<string | null>;
   /** Keeps a text among the person's downloads; tells where, if that is known. */
   saveFile(name: string, text: string): Promise<string>;
 }

@@ -90,8 +90,34 @@ export const commands = {
 	modelRemove: (model: string) => typedError<ModelRemoved, ControlError>(__TAURI_INVOKE("model_remove", { model })),
 	/**  Offers a GGUF file, which stays where it is. */
 	modelImport: (path: string) => typedError<ModelImported, ControlError>(__TAURI_INVOKE("model_import", { path })),
+	/**  The models that are kept on this device. */
+	modelShelf: () => typedError<ModelShelf, ControlError>(__TAURI_INVOKE("model_shelf")),
+	/**  Keeps a model, or no longer. */
+	modelPin: (model: string, on: boolean) => typedError<KeptModel, ControlError>(__TAURI_INVOKE("model_pin", { model, on })),
+	/**  Loads a model into memory. */
+	modelLoad: (model: string) => typedError<KeptModel, ControlError>(__TAURI_INVOKE("model_load", { model })),
+	/**  Takes a model out of memory. */
+	modelUnload: (model: string) => typedError<KeptModel, ControlError>(__TAURI_INVOKE("model_unload", { model })),
+	/**  Takes a catalogue from a URL in, or only the bundled one. */
+	catalogueSource: (url: string | null) => typedError<CatalogueSource, ControlError>(__TAURI_INVOKE("catalogue_source", { url })),
+	/**  How things stand with lending on the active network. */
+	lendShow: () => typedError<Lending, ControlError>(__TAURI_INVOKE("lend_show")),
+	/**  Replaces the rules for everybody. */
+	lendSet: (rules: LendingRules) => typedError<Lending, ControlError>(__TAURI_INVOKE("lend_set", { rules })),
+	/**  Replaces the rules for one member. */
+	lendMember: (rules: MemberRules) => typedError<Lending, ControlError>(__TAURI_INVOKE("lend_member", { rules })),
+	/**  Lends nothing more for a while. */
+	lendPause: (seconds: number | null, atOnce: boolean) => typedError<Lending, ControlError>(__TAURI_INVOKE("lend_pause", { seconds, atOnce })),
+	/**  Ends the pause. */
+	lendResume: () => typedError<Lending, ControlError>(__TAURI_INVOKE("lend_resume")),
+	/**  What was lent and borrowed. */
+	usage: (since: number | null) => typedError<Usage, ControlError>(__TAURI_INVOKE("usage", { since })),
 	/**  Asks a question; follow the answer with `answer_stream`. */
 	chatStart: (request: ChatRequest) => typedError<string, ControlError>(__TAURI_INVOKE("chat_start", { request })),
+	/**  Where a question would run, without running it. */
+	chatPlan: (request: ChatRequest) => typedError<RoutePlan, ControlError>(__TAURI_INVOKE("chat_plan", { request })),
+	/**  Asks several devices the same question; follow each answer with `answer_stream`. */
+	chatFanOut: (request: ChatRequest, count: number) => typedError<FanOutAnswer[], ControlError>(__TAURI_INVOKE("chat_fan_out", { request, count })),
 	/**  Cancels an answer where it runs; what was written stays. */
 	answerStop: (id: string) => typedError<null, ControlError>(__TAURI_INVOKE("answer_stop", { id })),
 	/**  Conversations of the active network, newest first. `search` filters by title and text. */
@@ -165,9 +191,13 @@ export const commands = {
 	/**  Runs the staged checks, on this device or against a member. */
 	doctor: (device: string | null) => typedError<DoctorReport, ControlError>(__TAURI_INVOKE("doctor", { device })),
 	/**  Makes a key for the local API; its secret is told this once. */
-	keyCreate: (name: string) => typedError<NewApiKey, ControlError>(__TAURI_INVOKE("key_create", { name })),
+	keyCreate: (name: string, scopes: KeyScope[] | null) => typedError<NewApiKey, ControlError>(__TAURI_INVOKE("key_create", { name, scopes })),
 	/**  The keys for the local API. */
 	keyList: () => typedError<ApiKey[], ControlError>(__TAURI_INVOKE("key_list")),
+	/**  How programs reach this device's models. */
+	localApi: () => typedError<LocalApi, ControlError>(__TAURI_INVOKE("local_api")),
+	/**  The newest requests at the local API. */
+	apiRequestList: () => typedError<ApiRequest[], ControlError>(__TAURI_INVOKE("api_request_list")),
 	/**  Ends a key for the local API. */
 	keyRevoke: (name: string) => typedError<ApiKey, ControlError>(__TAURI_INVOKE("key_revoke", { name })),
 	/**  Everything that happens, from the first event after `after` (0: only what happens from now on). */
@@ -194,6 +224,8 @@ export const commands = {
 	openLink: (url: string) => typedError<null, ControlError>(__TAURI_INVOKE("open_link", { url })),
 	/**  Keeps an exported text in the downloads folder, under a name that is not taken, and tells where. */
 	saveFile: (name: string, text: string) => typedError<string, ControlError>(__TAURI_INVOKE("save_file", { name, text })),
+	/**  Lets a person pick a model's file, and tells its path; nothing where they picked none. */
+	pickModel: () => typedError<string | null, ControlError>(__TAURI_INVOKE("pick_model")),
 	/**
 	 *  The `myownllm://join/...` link that opened the app before the window listened. Listen to `opened-link` first, then ask,
 	 *  once; later links arrive as that event.
@@ -289,12 +321,20 @@ export type AnswerDetails = {
 	finish_reason: string,
 	/**  Why it failed; `null` otherwise. */
 	error: string | null,
+	/**  From sending the question to the end. */
+	total_ms?: number | null,
+	/**  What was predicted for the time to the first text. */
+	predicted_first_token_ms?: number | null,
+	/**  What was predicted for the time to the end. */
+	predicted_total_ms?: number | null,
+	/**  Where it changed hands, in order. */
+	seams?: Seam[],
 };
 
 /**  One event of an answer. A stream of these ends with `done` or `error`. */
 export type AnswerEvent = 
 /**  Where it runs; sent before the first word. */
-{ type: "route"; 
+({ type: "route"; 
 /**  Device that answers. */
 device_id: string; 
 /**  Its name. */
@@ -304,17 +344,35 @@ model: string;
 /**  Whether it is the demo model. */
 demo: boolean; 
 /**  Whether that device is this one. */
-this_device: boolean } | 
+this_device: boolean; 
+/**  Predicted time to the first word, where there is a prediction. */
+predicted_first_token_ms: number | null; 
+/**  Predicted time to the end, where there is a prediction. */
+predicted_total_ms: number | null }) & { code?: never; finish_reason?: never; first_token_ms?: never; message?: never; percent?: never; position?: never; state?: never; text?: never; tokens?: never; tokens_per_s?: never; total_ms?: never; wait_ms?: never } | 
+/**  It waits for something before its next word. */
+({ type: "waiting"; 
+/**  For what. */
+state: WaitState; 
+/**  How many requests go first; of `queued`. */
+position: number | null; 
+/**  How far it is, 0 to 100; of `loading` and `prefill`, where that is known. */
+percent: number | null; 
+/**  How long it may take, in milliseconds, where that is known. */
+wait_ms: number | null }) & { code?: never; demo?: never; device_id?: never; device_name?: never; finish_reason?: never; first_token_ms?: never; message?: never; model?: never; predicted_first_token_ms?: never; predicted_total_ms?: never; text?: never; this_device?: never; tokens?: never; tokens_per_s?: never; total_ms?: never } | 
+/**  What follows comes from another device, or from another attempt on the same one: it goes on from the text so far. */
+{
+	type: "seam",
+} & Seam | 
 /**  More text. */
-{ type: "delta"; 
+({ type: "delta"; 
 /**  The text to append. */
-text: string } | 
+text: string }) & { code?: never; demo?: never; device_id?: never; device_name?: never; finish_reason?: never; first_token_ms?: never; message?: never; model?: never; percent?: never; position?: never; predicted_first_token_ms?: never; predicted_total_ms?: never; state?: never; this_device?: never; tokens?: never; tokens_per_s?: never; total_ms?: never; wait_ms?: never } | 
 /**  More of the model's thinking, where it tells. */
-{ type: "thinking"; 
+({ type: "thinking"; 
 /**  The text to append. */
-text: string } | 
+text: string }) & { code?: never; demo?: never; device_id?: never; device_name?: never; finish_reason?: never; first_token_ms?: never; message?: never; model?: never; percent?: never; position?: never; predicted_first_token_ms?: never; predicted_total_ms?: never; state?: never; this_device?: never; tokens?: never; tokens_per_s?: never; total_ms?: never; wait_ms?: never } | 
 /**  The answer is complete. */
-{ type: "done"; 
+({ type: "done"; 
 /**  The whole text. */
 text: string; 
 /**  Model that answered. */
@@ -327,14 +385,20 @@ tokens: number;
 first_token_ms: number | null; 
 /**  Tokens per second from the first text to the end. */
 tokens_per_s: number | null; 
+/**  From sending the question to the end. */
+total_ms: number | null; 
+/**  What was predicted for the time to the first text. */
+predicted_first_token_ms: number | null; 
+/**  What was predicted for the time to the end. */
+predicted_total_ms: number | null; 
 /**  `stop`, `length`, or `cancelled`. */
-finish_reason: string } | 
+finish_reason: string }) & { code?: never; demo?: never; device_name?: never; message?: never; percent?: never; position?: never; state?: never; this_device?: never; wait_ms?: never } | 
 /**  It ended early. */
-{ type: "error"; 
+({ type: "error"; 
 /**  Stable reason. */
 code: ErrorCode; 
 /**  What happened and what to do. */
-message: string };
+message: string }) & { demo?: never; device_id?: never; device_name?: never; finish_reason?: never; first_token_ms?: never; model?: never; percent?: never; position?: never; predicted_first_token_ms?: never; predicted_total_ms?: never; state?: never; text?: never; this_device?: never; tokens?: never; tokens_per_s?: never; total_ms?: never; wait_ms?: never };
 
 /**  A numbered event of an answer. */
 export type AnswerItem = {
@@ -350,6 +414,41 @@ export type ApiKey = {
 	created_at: number,
 	/**  When it was last used; `null` for never. */
 	last_used_at: number | null,
+	/**  What it may be used for. */
+	scopes: KeyScope[],
+};
+
+/**  A protocol of the local API. */
+export type ApiKind = 
+/**  OpenAI's. */
+"open_ai" | 
+/**  Ollama's. */
+"ollama" | 
+/**  Anthropic's. */
+"anthropic";
+
+/**  A request of a program at the local API. Never holds a word of question or answer. */
+export type ApiRequest = {
+	/**  Its number, rising. */
+	id: number,
+	/**  When it came. */
+	at: number,
+	/**  Whose protocol it speaks. */
+	api: ApiKind,
+	/**  Its path, for example `/v1/chat/completions`. */
+	path: string,
+	/**  Name of its key; `null` without one. */
+	key: string | null,
+	/**  Model it asked for, where it named one. */
+	model: string | null,
+	/**  Name of the device that answers; `null` until that is decided, and where none does. */
+	device_name: string | null,
+	/**  HTTP status; `null` until the answer begins. */
+	status: number | null,
+	/**  From the request to the end of the answer; `null` while it runs. */
+	ms: number | null,
+	/**  Tokens of the answer, where they are told. */
+	tokens: number | null,
 };
 
 /**  Who said a message. */
@@ -405,6 +504,18 @@ export type Catalogue = {
 	conversations: ShownConversation[],
 };
 
+/**  Where the catalogue of models comes from. */
+export type CatalogueSource = {
+	/**  URL of one that is composed with the bundled one; `null` for none. */
+	url: string | null,
+	/**  When it was last fetched. */
+	fetched_at: number | null,
+	/**  When it is fetched again. */
+	due_at: number | null,
+	/**  Why the last fetch failed, as a sentence; the one before stays in use. */
+	error: string | null,
+};
+
 /**  A question to a model. */
 export type ChatRequest = {
 	/**  What the person says. */
@@ -423,6 +534,15 @@ export type ChatRequest = {
 	conversation: string | null,
 	/**  Message of that conversation to answer again: it and all after it are replaced by this question. */
 	replace_from: string | null,
+	/**
+	 *  The last answer of that conversation, which ended early: it is gone on with from its text so far, and `prompt`
+	 *  is empty.
+	 */
+	continue_message?: string | null,
+	/**  How a device is chosen where `via` is `auto`. */
+	policy?: RoutePolicy,
+	/**  What the model is for, where none is named; chat when not given. */
+	purpose?: RoutePurpose | null,
 };
 
 /**  What flows between this device and one linked member. */
@@ -868,6 +988,14 @@ proposal: PermissionProposal } |
 { event: "catalogue_changed" } | 
 /**  The gossip switch, or how far a device is, changed. */
 { event: "sync_changed" } | 
+/**  Rules of lending, its pause, or what is lent now changed. */
+{ event: "lending_changed" } | 
+/**  Something was lent or borrowed. */
+{ event: "usage_changed" } | 
+/**  A request at the local API came, went on or ended. */
+{ event: "api_requests_changed" } | 
+/**  The models that are kept here, or downloads, changed. */
+{ event: "shelf_changed" } | 
 /**  The daemon is about to end. */
 { event: "stopping" };
 
@@ -893,6 +1021,20 @@ export type FamilyModel = {
 	context_length: number | null,
 	/**  What can be downloaded of it. */
 	variants: ModelVariant[],
+};
+
+/**  One of several answers to the same question. */
+export type FanOutAnswer = {
+	/**  Id of the answer; follow it with `answer_events`. */
+	id: string,
+	/**  Device that is asked. */
+	device_id: string,
+	/**  Its name. */
+	device_name: string,
+	/**  Whether it is this one. */
+	this_device: boolean,
+	/**  Model that is asked. */
+	model: string,
 };
 
 /**  A graphics processor. */
@@ -999,6 +1141,45 @@ export type JoinItem = {
 	seq: number,
 } & JoinEvent;
 
+/**  A model that is kept on this device. */
+export type KeptModel = {
+	/**  Id it is offered under. */
+	id: string,
+	/**  Id of its engine. */
+	engine: string,
+	/**  Its variant in the catalogue; `null` for one that is not of it. */
+	variant: string | null,
+	/**  Path of its weights; `null` where the engine keeps them. */
+	path: string | null,
+	/**  What it takes on disk, in bytes, where that is known. */
+	size_bytes: number | null,
+	/**  Whether it is a reference to a file that lies elsewhere. */
+	imported: boolean,
+	/**  Whether it is the demo model, which cannot be deleted. */
+	demo: boolean,
+	/**  Whether it stays: in memory when idle, and out of what is suggested for deletion. */
+	pinned: boolean,
+	/**  Whether it is in memory. */
+	state: ModelState,
+	/**  How far it is, 0 to 100; of `loading` and `downloading`, where that is known. */
+	percent: number | null,
+	/**  Why it failed; `null` otherwise. */
+	reason: string | null,
+	/**  When it last answered; `null` for never. */
+	last_used_at: number | null,
+	/**  Days since then, or since it came here. */
+	unused_days: number,
+};
+
+/**  What a key may be used for. */
+export type KeyScope = 
+/**  Asking models: chats, completions, responses, messages. */
+"chat" | 
+/**  Turning text into vectors. */
+"embeddings" | 
+/**  Listing models. */
+"models";
+
 /**  A request to join that waits for a decision. */
 export type Knock = {
 	/**  Id of the knock. */
@@ -1023,6 +1204,72 @@ export type Knock = {
 	via: string | null,
 };
 
+/**  How things stand with lending on the active network. */
+export type Lending = {
+	/**  The policy. */
+	accepting: Accepting,
+	/**  The pause, while there is one. */
+	pause: LendingPause | null,
+	/**  Why nothing is lent at this moment, as a sentence; `null` when something is. */
+	closed: string | null,
+	/**  The rules for everybody. */
+	rules: LendingRules,
+	/**  Rules for single members, on top of those for everybody. */
+	members: MemberRules[],
+	/**  What runs here for members, the oldest first. */
+	running: LentRequest[],
+	/**  What waits here, in the order in which it will run. */
+	waiting: LentRequest[],
+};
+
+/**  A span of each day, by this device's clock. `from` after `to` runs over midnight. */
+export type LendingHours = {
+	/**  First minute of it, from 0 at midnight to 1439. */
+	from: number,
+	/**  First minute after it, likewise. */
+	to: number,
+};
+
+/**  A pause of lending. */
+export type LendingPause = {
+	/**  When it ends by itself; `null`: when a person ends it. */
+	until: number | null,
+	/**  Whether running answers were cut rather than let end. */
+	at_once: boolean,
+};
+
+/**  Rules for lending. What is not set is not limited. */
+export type LendingRules = {
+	/**  Most requests of members that run at once. */
+	concurrent: number | null,
+	/**  Most tokens of answers in a day (midnight to midnight by this device's clock) for each member. */
+	tokens_per_day: number | null,
+	/**  Ids of the models that are lent; all when not set. */
+	models: string[] | null,
+	/**  When something is lent. */
+	hours: LendingHours | null,
+	/**  Only while nobody uses this device's own models, and it is not busy otherwise. */
+	only_idle: boolean,
+	/**  Only while the device has mains power. */
+	only_mains: boolean,
+	/**  Whether this device's own requests go before those of members that wait. */
+	owner_first: boolean,
+	/**  Whether they also end a running answer of a member. */
+	owner_stops_guests: boolean,
+};
+
+/**  A request of a member. */
+export type LentRequest = {
+	/**  Who asks. */
+	device_id: string,
+	/**  Its name. */
+	device_name: string,
+	/**  The model. */
+	model: string,
+	/**  When it came. */
+	since: number,
+};
+
 /**  What a tool is confined to. An empty list confines nothing. */
 export type Limits = {
 	/**  Folders that files must lie in; absolute paths. */
@@ -1031,6 +1278,34 @@ export type Limits = {
 	commands?: string[],
 	/**  Hosts that may be fetched from: `example.org`, or `*.example.org` for all below it. */
 	hosts?: string[],
+};
+
+/**  How programs reach this device's models. */
+export type LocalApi = {
+	/**  Base URL for clients of OpenAI, for example `http://127.0.0.1:1473/v1`. */
+	openai_url: string,
+	/**  Base URL for clients of Ollama and Anthropic, for example `http://127.0.0.1:1473`. */
+	base_url: string,
+	/**  Whether a key is required. */
+	key_required: boolean,
+	/**  Whether it is reached from other devices of the local network too. */
+	beyond_loopback: boolean,
+};
+
+/**  Rules for one member. */
+export type MemberRules = {
+	/**  The member. */
+	device_id: string,
+	/**  Its name. */
+	device_name: string,
+	/**  Most of its requests that run at once. */
+	concurrent: number | null,
+	/**  Most tokens of answers in a day. */
+	tokens_per_day: number | null,
+	/**  Ids of the models that it may use. */
+	models: string[] | null,
+	/**  When it may. */
+	hours: LendingHours | null,
 };
 
 /**  Something that a member may do on this device. */
@@ -1088,6 +1363,8 @@ export type Model = {
 	state: ModelState,
 	/**  Why it failed; `null` otherwise. */
 	reason: string | null,
+	/**  How far it is, 0 to 100; of `loading` and `downloading`, where that is known. */
+	percent: number | null,
 	/**  Tokens of context; `null` when the engine does not tell. */
 	context_length: number | null,
 	/**  Size of its weights; `null` when the engine does not tell. */
@@ -1151,6 +1428,8 @@ export type ModelGetEvent =
 { type: "progress"; 
 /**  Id of what is downloaded. */
 variant: string; 
+/**  Where it comes from: `hub`, `ollama`, or the name of a device. */
+source: string; 
 /**  What it does. */
 state: ModelGetState; 
 /**  Bytes that are here. */
@@ -1170,7 +1449,9 @@ path: string;
 /**  SHA-256 of that file. */
 sha256: string; 
 /**  All its files. */
-files: ModelFile[] } | 
+files: ModelFile[]; 
+/**  What to know about where it came from, as a sentence; not there when there is nothing to know. */
+note?: string | null } | 
 /**  It was stopped. What has arrived stays, and the next start goes on from there. */
 { type: "paused"; 
 /**  Bytes that are here. */
@@ -1230,10 +1511,26 @@ export type ModelRemoved = {
 	freed_bytes: number,
 };
 
+/**  The models that are kept on this device. */
+export type ModelShelf = {
+	/**  The models, the largest first. */
+	models: KeptModel[],
+	/**  Where downloads are kept. */
+	folder: string,
+	/**  What the models of that folder take, in bytes. */
+	used_bytes: number,
+	/**  What is free on its disk, in bytes; `null` where that is not known. */
+	free_bytes: number | null,
+	/**  Where the catalogue comes from. */
+	catalogue: CatalogueSource,
+};
+
 /**  Whether a model can answer. */
 export type ModelState = 
 /**  Not in memory; loads at the first request. */
 "available" | 
+/**  Not there yet: on its way to the device. */
+"downloading" | 
 /**  Being loaded. */
 "loading" | 
 /**  In memory. */
@@ -1326,6 +1623,8 @@ export type NewApiKey = {
 	created_at: number,
 	/**  When it was last used; `null`, for it is new. */
 	last_used_at: number | null,
+	/**  What it may be used for. */
+	scopes: KeyScope[],
 	/**  What programs send. Told this once; this device keeps only a hash of it. */
 	secret: string,
 };
@@ -1419,6 +1718,34 @@ export type Phase =
 "online" | 
 /**  Other members exist and none can be reached, or something here is broken; the reason says what. */
 "trouble";
+
+/**  A device and a model that could answer, and what that would be like. */
+export type PlannedRoute = {
+	/**  The device. */
+	device_id: string,
+	/**  Its name. */
+	device_name: string,
+	/**  Whether it is this one. */
+	this_device: boolean,
+	/**  The model, as that device names it; empty where the device has none that would do. */
+	model: string,
+	/**  Whether it is the demo model. */
+	demo: boolean,
+	/**  Whether it can answer at all. */
+	usable: boolean,
+	/**  Predicted time to the first word. */
+	first_token_ms: number | null,
+	/**  Predicted time to the end of the answer. */
+	total_ms: number | null,
+	/**  Memory that the model takes there, in bytes, when known. */
+	memory_bytes: number | null,
+	/**  Requests that go first. */
+	queue: number,
+	/**  Whether the model is loaded. */
+	loaded: boolean,
+	/**  Why it was chosen, comes later, or cannot answer. A sentence. */
+	reason: string,
+};
 
 /**  A prompt of the active network. */
 export type Prompt = {
@@ -1578,6 +1905,46 @@ export type Role =
 /**  May use what the network shares. */
 "member";
 
+/**  Where a question would run, without running it. */
+export type RoutePlan = {
+	/**  The best candidate. */
+	chosen: PlannedRoute,
+	/**  The others, best first, then those that cannot answer, each with why not. */
+	alternatives: PlannedRoute[],
+};
+
+/**  How a device is chosen for a question. */
+export type RoutePolicy = {
+	/**  Whose devices come first; whichever answers soonest when not given. */
+	prefer?: RoutePreference | null,
+	/**  Only devices with a graphics processor. */
+	require_gpu?: boolean,
+	/**  Only devices with a neural processor. */
+	require_npu?: boolean,
+	/**  Only models whose name begins with this family, for example `qwen3`. */
+	family?: string | null,
+};
+
+/**  Whose devices come first. */
+export type RoutePreference = 
+/**  This device, as long as it can answer. */
+"here" | 
+/**  Others, as long as one of them can. */
+"others";
+
+/**  What a model is asked for. */
+export type RoutePurpose = 
+/**  Talking. */
+"chat" | 
+/**  Writing programs. */
+"code" | 
+/**  Making a long text short. */
+"summarise" | 
+/**  Looking at pictures. */
+"vision" | 
+/**  Turning text into vectors. */
+"embeddings";
+
 /**  Whether a tool may be used. Orders from careful to careless. */
 export type Rule = 
 /**  Never. */
@@ -1586,6 +1953,20 @@ export type Rule =
 "ask" | 
 /**  Without asking. */
 "allow";
+
+/**  Where an answer changed hands. */
+export type Seam = {
+	/**  How much of the text came before it, in bytes of UTF-8. */
+	at: number,
+	/**  Device that goes on. */
+	device_id: string,
+	/**  Its name. */
+	device_name: string,
+	/**  Model that goes on. */
+	model: string,
+	/**  What happened to the one before, as a sentence. */
+	reason: string,
+};
 
 /**  Changes of a network's settings; what is not given stays as it is. */
 export type SettingsPatch = {
@@ -1716,6 +2097,66 @@ export type SyncStatus = {
 	/**  The other members. */
 	devices: DeviceSync[],
 };
+
+/**  What was lent and borrowed. */
+export type Usage = {
+	/**  From when on it was counted. */
+	since: number,
+	/**  One row for each direction, device and model, the most tokens first. */
+	rows: UsageRow[],
+	/**  The totals of what was lent. */
+	lent: UsageTotal,
+	/**  The totals of what was borrowed. */
+	borrowed: UsageTotal,
+};
+
+/**  Who used whose model. */
+export type UsageDirection = 
+/**  The other device used this one. */
+"lent" | 
+/**  This device used the other one. */
+"borrowed";
+
+/**  What was used of a model. */
+export type UsageRow = {
+	/**  Who used whose. */
+	direction: UsageDirection,
+	/**  The other device. */
+	device_id: string,
+	/**  Its name. */
+	device_name: string,
+	/**  The model. */
+	model: string,
+	/**  Requests that were answered, also those that ended early. */
+	requests: number,
+	/**  Tokens of the answers. */
+	tokens: number,
+	/**  Seconds that the answers took, waiting left out. */
+	seconds: number | null,
+	/**  Whether both devices count the same; false while the other one could not be asked yet. */
+	agreed: boolean,
+};
+
+/**  A sum of usage. */
+export type UsageTotal = {
+	/**  Requests. */
+	requests: number,
+	/**  Tokens of the answers. */
+	tokens: number,
+	/**  Seconds. */
+	seconds: number | null,
+};
+
+/**  What an answer waits for before its next word. */
+export type WaitState = 
+/**  For others that go first. */
+"queued" | 
+/**  For the model to be loaded. */
+"loading" | 
+/**  For the question to be read by the model. */
+"prefill" | 
+/**  For the link to the device. */
+"reconnecting";
 
 /* Tauri Specta runtime */
 async function typedError<T, E>(result: Promise<T>): Promise<{ status: "ok"; data: T } | { status: "error"; error: E }> {

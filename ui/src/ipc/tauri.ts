@@ -1,5 +1,5 @@
 /** The backend over the generated bindings. Inside the app the Tauri shell answers; elsewhere an installed host. */
-import { Channel } from "@tauri-apps/api/core";
+import { Channel, isTauri } from "@tauri-apps/api/core";
 import { type Backend, ok, type Sink, type Stop, toFailure } from "./backend";
 import { commands, type ControlError, events, type ShellState } from "./bindings";
 
@@ -38,6 +38,7 @@ export const tauriBackend: Backend = {
   followEvents: (after, sink) => follow(sink, (channel) => commands.eventsStream(after, channel)),
   followAnswer: (id, after, sink) => follow(sink, (channel) => commands.answerStream(id, after, channel)),
   followJoin: (id, after, sink) => follow(sink, (channel) => commands.joinStream(id, after, channel)),
+  followGet: (id, after, sink) => follow(sink, (channel) => commands.modelGetStream(id, after, channel)),
   shellState: () => commands.shellState(),
   onShellState(listener) {
     const listening = events.shellState.listen((event: { payload: ShellState }) => listener(event.payload));
@@ -55,5 +56,7 @@ export const tauriBackend: Backend = {
   },
   restartDaemon: async (apiPort) => void (await ok(commands.daemonRestart(apiPort ?? null))),
   saveFile: (name, text) => ok(commands.saveFile(name, text)),
+  picksFiles: isTauri(),
+  pickModel: () => ok(commands.pickModel()),
   openLink: async (url) => void (await ok(commands.openLink(url))),
 };

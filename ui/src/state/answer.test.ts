@@ -29,6 +29,8 @@ const route = {
   model: "m",
   demo: false,
   this_device: false,
+  predicted_first_token_ms: 400,
+  predicted_total_ms: 2_000,
 } as const;
 const done = {
   type: "done",
@@ -38,6 +40,9 @@ const done = {
   tokens: 3,
   first_token_ms: 12,
   tokens_per_s: 30,
+  total_ms: 112,
+  predicted_first_token_ms: 400,
+  predicted_total_ms: 2_000,
   finish_reason: "stop",
 } as const;
 
@@ -122,4 +127,56 @@ test("a stream that the daemon no longer knows fails; a lost daemon only waits",
   answer.follow();
   await settle();
   expect(answer.running).toBe(true);
+});
+
+const seam = { type: "seam", at: 3, device_id: "l", device_name: "Lap", model: "m2" } as const;
+
+test("what it waits for shows until the next word", () => {
+  daemon.answer("a1", route);
+  daemon.answer("a1", { type: "waiting", state: "queued", position: 2, percent: null, wait_ms: 9_000 });
+  expect(answer.wait).toMatchObject({ state: "queued", position: 2, percent: null });
+  expect((answer.wait?.until ?? 0) - Date.now()).toBeGreaterThan(8_000);
+  daemon.answer("a1", { type: "waiting", state: "loading", position: null, percent: 40, wait_ms: null });
+  expect(answer.wait).toEqual({ state: "loading", position: null, percent: 40, until: null });
+  say("one");
+  expect(answer.wait).toBeUndefined();
+});
+
+test("a seam keeps the text so far and names who goes on", () => {
+  daemon.answer("a1", route);
+  say("one");
+  daemon.answer("a1", { ...seam, reason: "Desk went away." });
+  say(" two");
+  draw();
+  expect(answer.text).toBe("one two");
+  expect(answer.details).toMatchObject({ device_name: "Lap", model: "m2" });
+  daemon.answer("a1", done);
+  expect(answer.details?.seams).toEqual([
+    { at: 3, device_id: "l", device_name: "Lap", model: "m2", reason: "Desk went away." },
+  ]);
+  expect(answer.details).toMatchObject({ predicted_first_token_ms: 400, total_ms: 112 });
+});
+
+test("seams of the text it goes on from stay, and none shows twice", async () => {
+  answer.detach();
+  const earlier = { at: 3, device_id: "l", device_name: "Lap", model: "m2", reason: "Desk went away." };
+  answer = new Answer(tauriBackend, "a1", over, (frame) => frame(), "one two", [earlier]);
+  answer.follow();
+  await settle();
+  daemon.answer("a1", { ...seam, reason: "Desk went away." });
+  daemon.answer("a1", { ...seam, at: 7, reason: "Lap went away." });
+  expect(answer.seams.map((one) => one.at)).toEqual([3, 7]);
+});
+
+test.each([
+  ["repeats what it goes on from", ["one tw", "o three"]],
+  ["begins right after it", ["o three"]],
+])("a stream that %s shows every word once", async (_, pieces) => {
+  answer.detach();
+  answer = new Answer(tauriBackend, "a1", over, (frame) => frame(), "one tw");
+  expect(answer.text).toBe("one tw");
+  answer.follow();
+  await settle();
+  for (const piece of pieces) say(piece);
+  expect(answer.text).toBe("one two three");
 });

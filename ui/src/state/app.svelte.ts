@@ -5,6 +5,7 @@ import { proposalText } from "../i18n/tools";
 import { Activity } from "./activity.svelte";
 import { Chat } from "./chat.svelte";
 import { Choice } from "./choice.svelte";
+import { Compare } from "./compare.svelte";
 import { Compute } from "./compute.svelte";
 import { Connections } from "./connections.svelte";
 import { Conversations } from "./conversations.svelte";
@@ -14,10 +15,14 @@ import { Documents } from "./documents.svelte";
 import { Governance } from "./governance.svelte";
 import { Joining } from "./joining.svelte";
 import { Knocks } from "./knocks.svelte";
+import { Lending, Usage } from "./lending.svelte";
+import { Library } from "./library.svelte";
+import { LocalApi } from "./local-api.svelte";
 import { Nearby } from "./nearby.svelte";
 import { Networks } from "./networks.svelte";
 import { Notices } from "./notices.svelte";
 import { Place } from "./place.svelte";
+import { Plan } from "./plan.svelte";
 import { Session } from "./session.svelte";
 
 const WELCOMED = "myownllm.welcomed";
@@ -30,9 +35,15 @@ export class App {
   readonly knocks: Knocks;
   readonly joining: Joining;
   readonly compute: Compute;
+  readonly library: Library;
+  readonly lending: Lending;
+  readonly usage: Usage;
+  readonly localApi: LocalApi;
   readonly conversations: Conversations;
   readonly chat: Chat;
   readonly choice: Choice;
+  readonly compare: Compare;
+  readonly plan: Plan;
   readonly governance: Governance;
   readonly connections: Connections;
   readonly activity: Activity;
@@ -54,8 +65,14 @@ export class App {
     this.knocks = new Knocks(backend);
     this.joining = new Joining(backend, () => void this.refresh());
     this.compute = new Compute(backend);
+    this.library = new Library(backend);
+    this.lending = new Lending(backend);
+    this.usage = new Usage(backend);
+    this.localApi = new LocalApi(backend);
     this.conversations = new Conversations(backend);
     this.chat = new Chat(backend, (id) => this.place.chat(id));
+    this.compare = new Compare(backend);
+    this.plan = new Plan(backend);
     this.governance = new Governance(backend);
     this.connections = new Connections(backend);
     this.activity = new Activity(backend);
@@ -111,6 +128,8 @@ export class App {
       this.networks.relays.refresh(),
       this.compute.engines.refresh(),
       this.compute.models.refresh(),
+      this.library.refresh(),
+      this.lending.told.refresh(),
       this.conversations.list.refresh(),
       this.documents.refresh(),
     ]);
@@ -122,6 +141,8 @@ export class App {
     if (this.networks.list.value.length > 0 && !this.welcomed) this.finishWelcome();
     this.joining.resume();
     this.chat.resume();
+    this.library.resume();
+    this.compare.resume();
   }
 
   async #networksChanged(): Promise<void> {
@@ -132,6 +153,7 @@ export class App {
     this.#network = active;
     if (!switched) return;
     this.chat.reset();
+    this.compare.reset();
     this.place.inspected = undefined;
     if (this.place.view.name === "chat") this.place.chat();
     this.conversations.reset();
@@ -139,6 +161,8 @@ export class App {
     void this.networks.relays.refresh();
     void this.compute.models.refresh();
     void this.knocks.refresh();
+    void this.lending.told.refresh();
+    this.usage.changed();
     this.documents.switched();
   }
 
@@ -171,6 +195,18 @@ export class App {
         break;
       case "models_changed":
         void this.compute.models.refresh();
+        break;
+      case "lending_changed":
+        void this.lending.told.refresh();
+        break;
+      case "usage_changed":
+        this.usage.changed();
+        break;
+      case "api_requests_changed":
+        this.localApi.changed();
+        break;
+      case "shelf_changed":
+        void this.library.refresh();
         break;
       case "conversations_changed":
         void this.conversations.list.refresh();

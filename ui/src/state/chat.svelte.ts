@@ -1,13 +1,36 @@
 import type { Failure } from "../ipc/backend";
 import { type Backend, ok, toFailure } from "../ipc/backend";
-import type { ChatRequest, ConversationSummary, Message } from "../ipc/bindings";
+import type { ChatRequest, ConversationSummary, Message, RoutePolicy, Seam } from "../ipc/bindings";
 import { Answer, nextFrame } from "./answer.svelte";
+import { cutBytes } from "./seams";
 import type { UsedPrompt } from "./variables";
 
 /** Where a question goes: see `Choice`. */
 export interface Target {
   via: string;
   model: string | null;
+  /** How a device is chosen where `via` is `auto`. */
+  policy?: RoutePolicy;
+}
+
+/** The request for a question. */
+export function questionOf(
+  prompt: string,
+  { via, model, policy }: Target,
+  more: Partial<ChatRequest> = {},
+): ChatRequest {
+  return {
+    prompt,
+    via,
+    model,
+    system: null,
+    max_tokens: null,
+    temperature: null,
+    conversation: null,
+    replace_from: null,
+    ...(via === "auto" && policy && Object.values(policy).some(Boolean) ? { policy } : {}),
+    ...more,
+  };
 }
 
 /** The open conversation: its messages, the answer being written, and the question that waits for a device. */
@@ -78,16 +101,8 @@ export class Chat {
     try {
       const conversation = this.id ?? (await this.#create());
       if (turn !== this.#turn) return false;
-      const request: ChatRequest = {
-        prompt,
-        via: target.via,
-        model: target.model,
-        system: this.prompt?.system ?? null,
-        max_tokens: null,
-        temperature: null,
-        conversation,
-        replace_from: replaceFrom,
-      };
+      const system = this.prompt?.system ?? null;
+      const request = questionOf(prompt, target, { system, conversation, replace_from: replaceFrom });
       const id = await ok(this.#backend.commands.chatStart(request));
       if (turn === this.#turn) this.#listen(id);
       return true;
@@ -105,6 +120,23 @@ export class Chat {
     const at = this.messages.findIndex((one) => one.id === message.id);
     const question = this.messages.slice(0, at).findLast((one) => one.author === "person");
     return question ? this.send(question.text, target, question.id) : Promise.resolve(false);
+  }
+
+  /** Goes on with the last answer, which ended early, on `target`: its text stays and grows. */
+  async goOn(message: Message, target: Target): Promise<void> {
+    const { id: conversation } = this;
+    if (conversation === undefined || this.busy || this.messages.at(-1) !== message) return;
+    const turn = this.#turn;
+    this.error = undefined;
+    try {
+      const request = questionOf("", target, { conversation, continue_message: message.id });
+      const id = await ok(this.#backend.commands.chatStart(request));
+      if (turn !== this.#turn) return;
+      this.messages = this.messages.slice(0, -1);
+      this.#listen(id, message.text, message.answer?.seams);
+    } catch (error) {
+      if (turn === this.#turn) this.error = toFailure(error);
+    }
   }
 
   /** Stops the answer where it runs; what was written stays. */
@@ -167,8 +199,11 @@ export class Chat {
       return;
     }
     // The stream tells the unfinished answer from its start, so what was kept of it would show twice.
-    this.messages = messages.at(-1)?.author === "model" ? messages.slice(0, -1) : messages;
-    if (this.answer?.id !== summary.answering) this.#listen(summary.answering);
+    const last = messages.at(-1);
+    this.messages = last?.author === "model" ? messages.slice(0, -1) : messages;
+    if (this.answer?.id === summary.answering) return;
+    const seam = last?.answer?.seams?.at(-1);
+    this.#listen(summary.answering, last && seam ? cutBytes(last.text, seam.at) : "", last?.answer?.seams);
   }
 
   async #create(): Promise<string> {
@@ -198,9 +233,16 @@ export class Chat {
     ];
   }
 
-  #listen(id: string): void {
+  #listen(id: string, before = "", seams: readonly Seam[] = []): void {
     this.answer?.detach();
-    const answer = new Answer(this.#backend, id, () => void this.#settled(answer), this.#frame);
+    const answer = new Answer(
+      this.#backend,
+      id,
+      () => void this.#settled(answer),
+      this.#frame,
+      before,
+      seams,
+    );
     this.answer = answer;
     answer.follow();
   }

@@ -37,6 +37,9 @@ async function finish(text: string): Promise<void> {
     tokens: 1,
     first_token_ms: 1,
     tokens_per_s: 1,
+    total_ms: 2,
+    predicted_first_token_ms: null,
+    predicted_total_ms: null,
     finish_reason: "stop",
   });
   await settle();
@@ -126,4 +129,27 @@ test("a second question waits for the first answer", async () => {
   await chat.send("One", AUTO);
   expect(await chat.send("Two", AUTO)).toBe(false);
   expect(daemon.calls.filter((call) => call.method === "chat_start")).toHaveLength(1);
+});
+
+test("an answer that ended early is gone on with: its text stays and grows", async () => {
+  await chat.open("c1");
+  const last = chat.messages.at(-1);
+  if (!last) throw new Error("c1 has messages");
+  const count = chat.messages.length;
+  await chat.goOn(last, { via: "auto", model: "qwen3-8b" });
+  expect(asked()).toMatchObject({ prompt: "", model: "qwen3-8b", continue_message: last.id });
+  expect(chat.messages).toHaveLength(count - 1);
+  expect(chat.answer?.text).toBe(last.text);
+  await settle();
+  daemon.answer(chat.answer?.id ?? "", { type: "delta", text: " And more." });
+  expect(chat.answer?.text).toBe(`${last.text} And more.`);
+});
+
+test("a refused go-on leaves the answer where it is and says why", async () => {
+  await chat.open("c1");
+  const before = chat.messages;
+  daemon.refuse.set("chat_start", { code: "no_model", message: "No device has qwen3-8b." });
+  await chat.goOn(before.at(-1) as (typeof before)[number], AUTO);
+  expect(chat.messages).toBe(before);
+  expect(chat.error?.message).toBe("No device has qwen3-8b.");
 });

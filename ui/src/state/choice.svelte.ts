@@ -1,17 +1,33 @@
-import type { DeviceSummary, Model } from "../ipc/bindings";
+import type { DeviceSummary, Model, RoutePolicy } from "../ipc/bindings";
 import type { Target } from "./chat.svelte";
 import type { Compute } from "./compute.svelte";
 import type { Devices } from "./devices.svelte";
 
 const KEPT = "myownllm.route";
+const KEPT_POLICY = "myownllm.policy";
 
 /** `auto`, `local`, or the id of a device. */
 export type Via = string;
+
+/** The policy as this window was last left. */
+function policyBefore(): RoutePolicy {
+  try {
+    const kept: unknown = JSON.parse(localStorage.getItem(KEPT_POLICY) ?? "{}");
+    return typeof kept === "object" && kept !== null ? kept : {};
+  } catch {
+    return {};
+  }
+}
+
+/** What a model's name begins with, for example `qwen3` of `Qwen3-8B-Q4_K_M`. */
+export const familyOf = (model: string): string => /^[a-z]+[\d.]*/i.exec(model)?.[0].toLowerCase() ?? model;
 
 /** Where the next question goes, as the person chose it. What "automatic" means is the daemon's business. */
 export class Choice {
   via = $state<Via>("auto");
   model = $state<string | null>(null);
+  /** How a device is chosen where that is automatic. */
+  policy = $state.raw<RoutePolicy>(policyBefore());
   #devices: Devices;
   #compute: Compute;
 
@@ -50,7 +66,20 @@ export class Choice {
   }
 
   get target(): Target {
-    return { via: this.via, model: this.model };
+    return { via: this.via, model: this.model, policy: this.policy };
+  }
+
+  /** The families of models that can be reached. */
+  get families(): string[] {
+    const models = this.#compute.models.value.filter((model) => !model.demo && model.state !== "failed");
+    return [...new Set(models.map((model) => familyOf(model.id)))].sort();
+  }
+
+  /** Changes how a device is chosen; that only means something where it is automatic. */
+  prefer(change: RoutePolicy): void {
+    this.policy = { ...this.policy, ...change };
+    localStorage.setItem(KEPT_POLICY, JSON.stringify(this.policy));
+    if (this.via !== "auto") this.choose("auto");
   }
 
   choose(via: Via): void {

@@ -6,6 +6,8 @@ export const SECTIONS = [
   "engines",
   "prompts",
   "permissions",
+  "lending",
+  "usage",
   "api",
   "about",
 ] as const;
@@ -27,12 +29,18 @@ export type Part = (typeof PARTS)[number];
 export const PROMPT_PARTS = ["edit", "history"] as const;
 export type PromptPart = (typeof PROMPT_PARTS)[number];
 
+/** Pages of the models, in the order of their navigation. */
+export const MODEL_PAGES = ["here", "catalogue", "others"] as const;
+export type ModelPage = (typeof MODEL_PAGES)[number];
+
 const PAGES = [...PARTS, ...PROMPT_PARTS];
 /** A page of whatever the settings show. */
 export type Page = Part | PromptPart;
 
 export type View =
   | { name: "chat"; conversation: string | undefined }
+  | { name: "compare" }
+  | { name: "models"; page: ModelPage }
   | { name: "doctor"; device: string | undefined }
   | { name: "settings"; section: Section; item: string | undefined; part?: Page | undefined };
 
@@ -43,19 +51,30 @@ export function parse(hash: string): View {
     const section = SECTIONS.find((one) => one === first) ?? "general";
     return { name, section, item, part: PAGES.find((one) => one === page) };
   }
+  if (name === "compare") return { name };
+  if (name === "models") return { name, page: MODEL_PAGES.find((one) => one === first) ?? "here" };
   if (name === "doctor") return { name, device: first };
   return { name: "chat", conversation: first === "" ? undefined : first };
 }
 
+function partsOf(view: View): (string | undefined)[] {
+  switch (view.name) {
+    case "chat":
+      return ["chat", view.conversation];
+    case "doctor":
+      return ["doctor", view.device];
+    case "compare":
+      return ["compare"];
+    case "models":
+      return ["models", view.page];
+    case "settings":
+      return ["settings", view.section, view.item, view.part];
+  }
+}
+
 /** The address of a view. */
 export function format(view: View): string {
-  const parts =
-    view.name === "chat"
-      ? ["chat", view.conversation]
-      : view.name === "doctor"
-        ? ["doctor", view.device]
-        : ["settings", view.section, view.item, view.part];
-  return `#/${parts
+  return `#/${partsOf(view)
     .filter((part) => part !== undefined)
     .map(encodeURIComponent)
     .join("/")}`;
@@ -93,6 +112,14 @@ export class Place {
 
   settings(section: Section = "general", item?: string, part?: Page): void {
     this.go({ name: "settings", section, item, part });
+  }
+
+  compare(): void {
+    this.go({ name: "compare" });
+  }
+
+  models(page: ModelPage = "here"): void {
+    this.go({ name: "models", page });
   }
 
   doctor(device?: string): void {

@@ -1,4 +1,5 @@
 import { n, t } from "../i18n";
+import { bytes } from "../i18n/format";
 import type { Backend } from "../ipc/backend";
 import { Failure } from "../ipc/backend";
 import type { PromptFormat } from "../ipc/bindings";
@@ -32,7 +33,10 @@ export class PromptFiles {
     this.outcome = "";
     return this.task.run(async () => {
       if (file.size > MOST_BYTES)
-        throw new Failure("too_large", t("prompts.fileTooLarge", { file: file.name }));
+        throw new Failure(
+          "too_large",
+          t("prompts.fileTooLarge", { file: file.name, size: bytes(file.size) }),
+        );
       const text = await read(file);
       const { added, changed, unchanged } = await this.#prompts.import(text, formatOf(file.name, text));
       const parts = [

@@ -26,3 +26,23 @@ export class Task {
     this.error = undefined;
   }
 }
+
+/** Changes that a person makes in quick succession: each waits for the one before, and none is dropped. */
+export class Turns {
+  /** Why the last one did not hold. */
+  error = $state.raw<Failure>();
+  #last: Promise<void> = Promise.resolve();
+
+  run(work: () => Promise<unknown>): Promise<void> {
+    const turn = async (): Promise<void> => {
+      try {
+        await work();
+        this.error = undefined;
+      } catch (error) {
+        this.error = toFailure(error);
+      }
+    };
+    this.#last = this.#last.then(turn);
+    return this.#last;
+  }
+}

@@ -3,7 +3,15 @@
  * a scene of design work plays by itself.
  */
 import type { Stop } from "../backend";
-import type { AnswerEvent, ErrorCode, Event, JoinEvent, ShellState, Status } from "../bindings";
+import type {
+  AnswerEvent,
+  ErrorCode,
+  Event,
+  JoinEvent,
+  ModelGetEvent,
+  ShellState,
+  Status,
+} from "../bindings";
 import { type Host, type Params, shellState, type StreamName } from "../host";
 import { pieces, REPLY, THINKING } from "./answers";
 import { METHODS } from "./methods";
@@ -112,7 +120,7 @@ export class FakeDaemon implements Host {
     this.#push("events", { at: Date.now(), ...event });
   }
 
-  openStream(kind: "answer" | "join", id: string): void {
+  openStream(kind: "answer" | "join" | "model_get", id: string): void {
     this.#logs.set(`${kind}:${id}`, newLog());
   }
 
@@ -122,6 +130,16 @@ export class FakeDaemon implements Host {
 
   join(id: string, event: JoinEvent): void {
     this.#push(`join:${id}`, event);
+  }
+
+  get(id: string, event: ModelGetEvent): void {
+    this.#push(`model_get:${id}`, event);
+  }
+
+  /** Whether the last event of a stream was its last one. */
+  over(key: string): boolean {
+    const last = this.#logs.get(key)?.items.at(-1) as { type?: string } | undefined;
+    return ["done", "error", "paused"].includes(last?.type ?? "");
   }
 
   /** Readers of a stream now. */
@@ -173,11 +191,18 @@ export class FakeDaemon implements Host {
   }
 
   /** Plays an answer at a readable speed. */
-  play(id: string, finish: (text: string, cancelled: boolean) => void): void {
+  play(
+    id: string,
+    finish: (text: string, cancelled: boolean) => void,
+    how: { waits?: number; thinks?: boolean } = {},
+  ): void {
+    if (this.world.holds) return this.answer(id, this.world.holds);
     const words = pieces(REPLY);
-    const thoughts = pieces(THINKING);
+    const thoughts = how.thinks === false ? [] : pieces(THINKING);
     let text = "";
+    let waits = how.waits ?? 0;
     const timer = setInterval(() => {
+      if (waits-- > 0 && !this.#stopped.has(id)) return;
       const thought = thoughts.shift();
       const word = thought === undefined ? words.shift() : undefined;
       if (thought !== undefined) this.answer(id, { type: "thinking", text: thought });

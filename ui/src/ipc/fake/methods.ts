@@ -1,17 +1,14 @@
 /** The invented daemon's requests, one line or a few each. */
-import type { AnswerDetails, ChatRequest, Conversation, EngineSpec, InviteOptions, Knock } from "../bindings";
+import type { Conversation, EngineSpec, InviteOptions, Knock } from "../bindings";
+import { chat, CHAT_METHODS } from "./chat-methods";
 import type { FakeDaemon } from "./daemon";
 import { DOCUMENT_METHODS } from "./document-methods";
 import { found, type Method, network, refuse } from "./found";
+import { LENDING_METHODS } from "./lending-methods";
+import { LIBRARY_METHODS } from "./library-methods";
 import { invite, settings } from "./trust";
 import { TRUST_METHODS } from "./trust-methods";
-import { conversation, details, device } from "./world";
-
-const chat = (daemon: FakeDaemon, key: unknown): Conversation =>
-  found(
-    daemon.world.conversations.find((one) => one.summary.id === key),
-    "conversation",
-  );
+import { conversation, device } from "./world";
 
 function activate(daemon: FakeDaemon, key: string | null): void {
   for (const one of daemon.world.networks) one.active = one.id === key;
@@ -39,95 +36,14 @@ function endKnock(daemon: FakeDaemon, key: string, outcome: string): Knock {
   return knock;
 }
 
-function startChat(daemon: FakeDaemon, request: ChatRequest): string {
-  const answer = daemon.newId("a");
-  daemon.openStream("answer", answer);
-  const models = daemon.world.models
-    .filter((model) => model.state !== "failed")
-    .sort((a, b) => Number(a.demo) - Number(b.demo));
-  const via = request.via ?? "auto";
-  const model =
-    models.find(
-      (one) =>
-        (request.model === null || one.id === request.model) &&
-        (via === "local" ? one.this_device : one.device === via),
-    ) ??
-    models.find((one) => request.model === null || one.id === request.model) ??
-    refuse("no_model", "No device here has a model. Add an engine in the settings.");
-  const how: AnswerDetails = details({
-    device_id: model.device,
-    device_name: model.device_name,
-    model: model.id,
-    demo: model.demo,
-  });
-  if (request.conversation !== null) keep(daemon, request, answer, how);
-  daemon.answer(answer, {
-    type: "route",
-    device_id: model.device,
-    device_name: model.device_name,
-    model: model.id,
-    demo: model.demo,
-    this_device: model.this_device,
-  });
-  if (daemon.plays) {
-    daemon.play(answer, (text, cancelled) => {
-      const finish_reason = cancelled ? "cancelled" : "stop";
-      finish(daemon, request.conversation, text, { ...how, finish_reason });
-      daemon.answer(answer, {
-        type: "done",
-        text,
-        model: model.id,
-        device_id: model.device,
-        tokens: 96,
-        first_token_ms: 412,
-        tokens_per_s: 41.3,
-        finish_reason,
-      });
-    });
-  }
-  return answer;
-}
-
-function keep(daemon: FakeDaemon, request: ChatRequest, answer: string, how: AnswerDetails): void {
-  const talk = chat(daemon, request.conversation);
-  const cut = talk.messages.findIndex((message) => message.id === request.replace_from);
-  if (cut >= 0) talk.messages = talk.messages.slice(0, cut);
-  const at = Date.now();
-  talk.messages.push({
-    id: daemon.newId("m"),
-    author: "person",
-    text: request.prompt,
-    thinking: null,
-    at,
-    answer: null,
-  });
-  talk.messages.push({
-    id: daemon.newId("m"),
-    author: "model",
-    text: "",
-    thinking: null,
-    at,
-    answer: { ...how, finish_reason: "" },
-  });
-  if (talk.summary.title === "") talk.summary.title = request.prompt.slice(0, 48);
-  Object.assign(talk.summary, { updated_at: at, answering: answer, messages: talk.messages.length });
-  daemon.emit({ event: "conversations_changed" });
-}
-
-function finish(daemon: FakeDaemon, key: string | null, text: string, how: AnswerDetails): void {
-  if (key === null) return;
-  const talk = chat(daemon, key);
-  const last = talk.messages.at(-1);
-  if (last) Object.assign(last, { text, answer: how });
-  talk.summary.answering = null;
-  daemon.emit({ event: "conversations_changed" });
-}
-
 const deleted = new WeakMap<FakeDaemon, Map<string, Conversation>>();
 
 export const METHODS: Record<string, Method> = {
   ...TRUST_METHODS,
   ...DOCUMENT_METHODS,
+  ...CHAT_METHODS,
+  ...LIBRARY_METHODS,
+  ...LENDING_METHODS,
   status: (daemon) => daemon.status(),
   daemon_stop: () => null,
   network_list: (daemon) => daemon.world.networks,
@@ -226,6 +142,7 @@ export const METHODS: Record<string, Method> = {
   },
   accepting_set(daemon, { accepting }) {
     found(daemon.world.devices[0], "device").accepting = accepting as never;
+    daemon.world.lending = { ...daemon.world.lending, accepting: accepting as never };
     daemon.emit({ event: "devices_changed" });
     return accepting;
   },
@@ -257,9 +174,6 @@ export const METHODS: Record<string, Method> = {
       daemon.world.engines.find((one) => one.id === key),
       "engine",
     ),
-  model_list: (daemon) => daemon.world.models,
-  chat_start: (daemon, { request }) => startChat(daemon, request as ChatRequest),
-  answer_stop: (daemon, { id: key }) => (daemon.stopAnswer(key as string), null),
   conversation_list(daemon, { search }) {
     const wanted = String(search ?? "").toLowerCase();
     const texts = (talk: Conversation) => [

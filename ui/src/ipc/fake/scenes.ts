@@ -1,9 +1,9 @@
 /** Named situations for design work: `?fake=NAME` in the page's address. */
-import type { NearbyDevice } from "../bindings";
+import type { NearbyDevice, WaitState } from "../bindings";
 import { shellState } from "../host";
 import { by, proposal } from "./documents";
 import { equivocation, network } from "./trust";
-import { firstRun, home, knock, NOW, type World } from "./world";
+import { firstRun, home, knock, model, NOW, type World } from "./world";
 
 function away(): World {
   const world = home();
@@ -37,6 +37,85 @@ function failed(): World {
       error: "Desk stopped answering. Ask again, or choose another device.",
     };
   }
+  return world;
+}
+
+const HANDED =
+  "Yes. The same line takes more than one extension, and exiftool reads HEIC as well as JPEG. Add it to the list, and try the line with `-TestName` first: nothing is renamed until you are content with what it shows.";
+
+/** An answer that another device went on with, and that can be compared with what was predicted. */
+function handed(): World {
+  const world = home();
+  const last = world.conversations[0]?.messages.at(-1);
+  if (last?.answer) {
+    last.text = HANDED;
+    last.thinking = null;
+    last.answer = {
+      ...last.answer,
+      device_id: "e".repeat(64),
+      device_name: "Attic server",
+      total_ms: 9_800,
+      predicted_first_token_ms: 420,
+      predicted_total_ms: 5_100,
+      seams: [
+        {
+          at: 86,
+          device_id: "e".repeat(64),
+          device_name: "Attic server",
+          model: "qwen3-8b",
+          reason: "Desk went away.",
+        },
+      ],
+    };
+  }
+  return world;
+}
+
+const holding = (
+  state: WaitState,
+  more: { position?: number; percent?: number; wait_ms?: number },
+): World => ({
+  ...home(),
+  holds: { type: "waiting", state, position: null, percent: null, wait_ms: null, ...more },
+});
+
+/** Desk has a model of the catalogue, and what the hub sends of another one is wrong. */
+function unsound(): World {
+  const world = home();
+  const desk = world.devices[1];
+  if (desk) world.models.push(model("Qwen3-14B-Q4_K_M", desk, { size_bytes: 9_000_000_000 }));
+  const message =
+    "The hash of qwen3-coder-30b-a3b-q4_k_m is not what the hub named, so it was thrown away. Try again later.";
+  world.library.broken["qwen3-coder-30b-a3b-q4_k_m"] = { type: "error", code: "download_failed", message };
+  return world;
+}
+
+/** Nothing is kept on this device. */
+function bare(): World {
+  const world = home();
+  world.library.shelf = { ...world.library.shelf, models: [], used_bytes: 0 };
+  return world;
+}
+
+function locked(): World {
+  const world = home();
+  const base_url = "http://192.168.1.23:1473";
+  world.api = {
+    local: { openai_url: `${base_url}/v1`, base_url, key_required: true, beyond_loopback: true },
+    keys: [],
+    requests: [],
+  };
+  return world;
+}
+
+function paused(): World {
+  const world = home();
+  world.lending = {
+    ...world.lending,
+    pause: { until: null, at_once: false },
+    closed: "You paused lending.",
+    waiting: [],
+  };
   return world;
 }
 
@@ -81,6 +160,16 @@ export const SCENES: Record<string, () => World> = {
   alone,
   away,
   failed,
+  handed,
+  unsound,
+  bare,
+  paused,
+  locked,
+  unused: () => ({ ...home(), usage: [] }),
+  queued: () => holding("queued", { position: 2, wait_ms: 9_000 }),
+  loading: () => holding("loading", { percent: 40, wait_ms: 6_000 }),
+  prefill: () => holding("prefill", { percent: 60 }),
+  reconnecting: () => holding("reconnecting", {}),
   knock: () => ({ ...home(), knocks: [knock()] }),
   passed: () => ({ ...home(), knocks: [knock({ via: "Desk" })] }),
   removed,

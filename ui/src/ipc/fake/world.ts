@@ -1,6 +1,7 @@
 /** The invented household that design work and tests look at: a laptop (this device), a desk, an attic server, a phone. */
 import type {
   ActivityEntry,
+  AnswerEvent,
   Connection,
   Conversation,
   Decision,
@@ -8,15 +9,19 @@ import type {
   Engine,
   Invite,
   Knock,
+  Lending,
   Model,
   NearbyDevice,
   Network,
   Phase,
   Relay,
   ShellState,
+  UsageRow,
 } from "../bindings";
 import { shellState } from "../host";
 import { type Documents, documents } from "./documents";
+import { type Api, api, lending, usageRows } from "./lending";
+import { type Library, library } from "./library";
 import { conversation, conversations, details } from "./talks";
 import {
   activities,
@@ -57,6 +62,12 @@ export interface World {
   relays: Relay[];
   nearby: NearbyDevice[];
   documents: Documents;
+  library: Library;
+  lending: Lending;
+  usage: UsageRow[];
+  api: Api;
+  /** What every answer waits for, for ever. */
+  holds?: AnswerEvent;
   /** Whether the local network passes multicast on; true when not given. */
   multicast?: boolean;
 }
@@ -91,6 +102,7 @@ export function model(id: string, of: DeviceSummary, more: Partial<Model> = {}):
     engine: "ollama",
     state: "available",
     reason: null,
+    percent: null,
     context_length: 32_768,
     size_bytes: 5.2 * GIB,
     demo: false,
@@ -196,6 +208,10 @@ export function home(): World {
     relays: relays(),
     nearby: nearby(NOW).slice(1),
     documents: documents(NOW),
+    library: library(NOW),
+    lending: lending([desk, attic, phone], NOW),
+    usage: usageRows([desk, attic, phone]),
+    api: api(NOW),
   };
 }
 
