@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::ApiError;
+use crate::planner::Size;
 
 /// Largest request body, in bytes.
 pub(crate) const MAX_BODY: usize = 32 * 1024 * 1024;
@@ -99,6 +100,11 @@ pub(crate) struct Question {
 }
 
 impl Question {
+    /// How large it is, for the planner.
+    pub(super) fn size(&self) -> Size {
+        Size { prompt_bytes: self.body.len(), max_tokens: None }
+    }
+
     /// Looks at a body meant for `path`.
     pub(crate) fn parse(path: OpenAiPath, body: Bytes) -> Result<Self, ApiError> {
         let envelope: Envelope<'_> =

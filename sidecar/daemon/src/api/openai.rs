@@ -33,7 +33,8 @@ pub(super) async fn complete(
         Caller::Local => {
             let purpose = edge::purpose(path);
             let model = question.model.clone();
-            let find: Find = Arc::new(move |offers| route::resolve_id(&model, purpose, offers));
+            let size = question.size();
+            let find: Find = Arc::new(move |offers| route::resolve_id_sized(&model, purpose, size, offers));
             let routes = api.routes(|offers| find(offers)).await?;
             api.ask(&routes, &find, path, &question, &mut |_| {}).await
         }

@@ -152,8 +152,8 @@ fn of_weights(
     let load = known(|rate| rate.load.value(), seed.load);
     let load_ms = match model.state {
         ModelState::Ready => 0.0,
-        // Half of it is over, on average.
-        ModelState::Loading => load / 2.0,
+        // Where it does not say how far it is, half of it is over, on average.
+        ModelState::Loading => load * (1.0 - model.percent.map_or(0.5, |percent| f64::from(percent.min(100)) / 100.0)),
         ModelState::Available | ModelState::Downloading | ModelState::Failed => load,
     };
     #[expect(clippy::cast_precision_loss, reason = "milliseconds")]
