@@ -205,6 +205,12 @@ impl Lending {
         self.state.borrow().policy(network)
     }
 
+    /// Completes when the policy on a network is another one than `before`.
+    pub(crate) async fn policy_changed(&self, network: Option<NetworkId>, before: Accepting) {
+        // The sender lives as long as this handle, so the wait cannot fail.
+        let _ = self.state.subscribe().wait_for(|state| state.policy(network) != before).await;
+    }
+
     /// What members are told of the policy: `busy` while a pause or a rule closes it.
     pub(crate) fn accepting(&self, network: NetworkId) -> Accepting {
         self.with(|state, now| state.accepting(network, now))

@@ -6,7 +6,7 @@ use myownmesh_control::api::ControlApiClient;
 use myownmesh_control::api::lending::LendingApiClient;
 use myownmesh_control::client::ControlClient;
 use myownmesh_control::error::ErrorCode;
-use myownmesh_control::types::{AnswerEvent, EngineSpec, Lending, LendingRules, UsageDirection, UsageRow};
+use myownmesh_control::types::{AnswerEvent, EngineSpec, Event, Lending, LendingRules, UsageDirection, UsageRow};
 use serde_json::{Value, json};
 
 use crate::harness::story::{self, ask, offers, question, read_on};
@@ -194,11 +194,14 @@ async fn the_tokens_of_a_day_are_a_limit() {
     let (desk, lap) = (Place::new("Desk").model("chain").start().await, Place::new("Lap").start().await);
     story::pair(&desk, &lap).await;
     offers(&lap, &desk, "chain").await;
+    let mut news = desk.watch().await;
     let shown = ok(&desk.place, ["lend", "member", "Lap", "--tokens-per-day", "5"]).await;
+    news.until("the new rule", |event| (event == Event::LendingChanged).then_some(())).await;
     assert_eq!(shown["members"][0]["tokens_per_day"], 5);
     let events = ask(&lap, question("Desk", "chain")).await;
     assert!(matches!(events.last(), Some(AnswerEvent::Done { text, .. }) if text == SENTENCE), "{events:?}");
-    desk.until("the answer being counted", async |control| rows(control, UsageDirection::Lent).await.pop()).await;
+    news.until("the answer being counted", |event| (event == Event::UsageChanged).then_some(())).await;
+    desk.until("the answer in the ledger", async |control| rows(control, UsageDirection::Lent).await.pop()).await;
     let (code, message) = refused(&lap.place, ["chat", "Hello", "--via", "Desk"]).await;
     assert_eq!(code, "busy");
     assert!(
