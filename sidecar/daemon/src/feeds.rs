@@ -228,15 +228,16 @@ async fn cards(daemon: &Daemon) {
     let mut underway = daemon.library.underway().watch();
     let mut published = None;
     loop {
+        // Marked as seen before they are looked at, so that no change falls in between.
+        compute.mark_unchanged();
+        lending.mark_unchanged();
+        machine.mark_unchanged();
+        underway.mark_unchanged();
         let (active, card) = {
             let picture = mesh.borrow_and_update().clone();
             daemon.lending.called(picture.device_name.as_str());
             (picture.active, daemon.lent_card(&picture).to_value())
         };
-        compute.mark_unchanged();
-        lending.mark_unchanged();
-        machine.mark_unchanged();
-        underway.mark_unchanged();
         if active.is_some() && published.as_ref() != Some(&(active, card.clone())) {
             match daemon.mesh.publish_card(card.clone()).await {
                 Ok(()) => published = Some((active, card)),

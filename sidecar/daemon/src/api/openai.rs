@@ -101,7 +101,12 @@ async fn serve(
 ) -> Result<Response<Body>, ApiError> {
     let Job { path, question, model, leave, mut waiting, tally } = enter(api, path, asker, question, request)?;
     let permit = loop {
-        match waiting.next().await? {
+        let turn = tokio::select! {
+            biased;
+            error = leave.ended() => return Err(error),
+            turn = waiting.next() => turn?,
+        };
+        match turn {
             Turn::Go(permit) => break permit,
             Turn::Queued { ahead, wait } => tracing::debug!(ahead, ?wait, "it waits"),
         }

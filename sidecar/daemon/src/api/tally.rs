@@ -91,7 +91,7 @@ impl Tally {
             let Some(data) = line.strip_prefix(b"data:").map(<[u8]>::trim_ascii) else { continue };
             if data == sse::DONE.as_bytes() {
                 self.complete = true;
-            } else {
+            } else if !data.starts_with(b"{\"error\"") {
                 self.pieces += 1;
                 self.usage(data);
             }
@@ -126,6 +126,13 @@ impl Tally {
 }
 
 impl Tally {
+    /// Whether it is known that it was served. A stream of another device may begin while the request still waits there:
+    /// until its first word nothing was used.
+    fn was_served(&self) -> bool {
+        let spoke = self.direction == Direction::Lent || self.complete || self.pieces > 0;
+        self.served == Some(true) && spoke
+    }
+
     fn entry(&self, request: RequestName) -> Entry {
         Entry {
             direction: match self.direction {
@@ -141,7 +148,7 @@ impl Tally {
                 prompt: self.prompt.unwrap_or_default(),
                 seconds: self.began.elapsed().as_secs_f64(),
             },
-            sure: self.served == Some(true),
+            sure: self.was_served(),
         }
     }
 }
@@ -156,7 +163,7 @@ impl Drop for Tally {
         if let Some((ledger, request)) = self.ledger.take().filter(|_| in_ledger) {
             ledger.tell(self.entry(request));
         }
-        if self.served == Some(true) {
+        if self.was_served() {
             let (id, name) = self.device.clone();
             self.activity.tell(Told::new(self.network, ActivityKind::Lending, self.sentence()).about(id, name));
         }
@@ -211,6 +218,10 @@ mod tests {
         let mut refused = begin(Direction::Borrowed);
         refused.head(StatusCode::SERVICE_UNAVAILABLE);
         drop(refused);
+        let mut waited = begin(Direction::Borrowed);
+        waited.head(StatusCode::OK);
+        waited.events(&Bytes::from_static(b": myownmesh {}\n\ndata: {\"error\":{\"code\":\"busy\"}}\n\n"));
+        drop(waited);
         let entries = activity.list(None, None, ActivityFilter::default()).await.expect("listed");
         let texts: Vec<&str> = entries.iter().map(|entry| entry.text.as_str()).collect();
         assert_eq!(texts.len(), 2, "{texts:?}");

@@ -17,11 +17,11 @@ const PACE: Duration = Duration::from_secs(2);
 /// Keeps them until the mesh ends.
 pub(super) async fn keep(daemon: &Daemon) {
     let mut parts = Parts::read().await;
-    let (mut compute, mut lending, mut mesh) = (daemon.compute.watch(), daemon.lending.watch(), daemon.mesh.watch());
+    let (mut compute, mut mesh) = (daemon.compute.watch(), daemon.mesh.watch());
     loop {
         compute.mark_unchanged();
-        lending.mark_unchanged();
         let network = joined(&mesh.borrow_and_update());
+        let policy = daemon.lending.policy(network);
         if let Some(network) = network {
             parts.look_again().await;
             match publish(daemon, network, &parts).await {
@@ -33,7 +33,7 @@ pub(super) async fn keep(daemon: &Daemon) {
         }
         let changed = tokio::select! {
             changed = compute.changed() => changed,
-            changed = lending.changed() => changed,
+            () = daemon.lending.policy_changed(network, policy) => Ok(()),
             changed = joined_another(&mut mesh, network) => changed,
         };
         if changed.is_err() {

@@ -87,6 +87,24 @@ async fn what_was_lent_and_borrowed_adds_up() {
 }
 
 #[tokio::test]
+async fn rows_are_kept_for_400_days() {
+    const DAY: i64 = 24 * 60 * 60 * 1000;
+    let folder = tempfile::tempdir().expect("folder");
+    let ledger = open(&folder.path().join("device.sqlite")).await;
+    let unsure = |request| Entry { sure: false, ..entry(UsageDirection::Borrowed, 1, request, 0) };
+    let now = now_ms();
+    let entries = vec![
+        (now - 401 * DAY, entry(UsageDirection::Lent, 1, "old", 1)),
+        (now - 399 * DAY, entry(UsageDirection::Lent, 1, "kept", 2)),
+        (now - 8 * DAY, unsure("given-up")),
+        (now - 6 * DAY, unsure("open")),
+    ];
+    ledger.store.call(move |connection| rows::write(connection, &entries, now)).await.expect("written");
+    assert_eq!(ledger.usage(None, 0).await.expect("read").lent.tokens, 2);
+    assert_eq!(ledger.open(home()).await.expect("read").get(&device(1)), Some(&vec![named("open")]));
+}
+
+#[tokio::test]
 async fn the_device_that_lent_is_believed_within_reason() {
     let folder = tempfile::tempdir().expect("folder");
     let ledger = open(&folder.path().join("device.sqlite")).await;

@@ -28,6 +28,10 @@ use self::state::{Moment, Openings, Place, State, Surroundings};
 use crate::store::{Store, StoreError};
 use crate::text::now_ms;
 
+/// How often somebody who waits is told so when nothing changes; a bit more often than streams say that they live, which
+/// would hide it.
+const TELL_AGAIN: Duration = Duration::from_millis(700);
+
 /// The handle; clones share it.
 #[derive(Clone)]
 pub(crate) struct Lending {
@@ -90,7 +94,8 @@ struct Seat {
 pub(crate) struct Waiting {
     seat: Option<Seat>,
     changes: watch::Receiver<State>,
-    told: Option<(u32, Option<Duration>)>,
+    /// How many went first when that was last told, and when.
+    told: Option<(u32, tokio::time::Instant)>,
 }
 
 /// Leave to serve one request; held until its answer has ended.
@@ -102,17 +107,21 @@ pub(crate) struct Permit {
 pub(crate) struct Own(Lending);
 
 impl Waiting {
-    /// Its turn, or how many go first as often as that changes. Nothing more comes after [`Turn::Go`] or a refusal.
+    /// Its turn, or how many go first: as often as that changes, and now and then, so that a word that was lost on its way
+    /// does not mislead for long. Nothing more comes after [`Turn::Go`] or a refusal.
     pub(crate) async fn next(&mut self) -> Result<Turn, Refusal> {
         loop {
             let Some(seat) = &self.seat else { return std::future::pending().await };
-            let place = self.changes.borrow_and_update().place(seat.ticket).cloned();
+            let (place, settled) = {
+                let state = self.changes.borrow_and_update();
+                (state.place(seat.ticket).cloned(), state.settled())
+            };
             match place {
                 Some(Place::Waiting { ahead, wait }) => {
-                    let told = Some((ahead, wait));
-                    if self.told != told {
-                        self.told = told;
-                        return Ok(Turn::Queued { ahead, wait });
+                    if self.told.is_none_or(|(before, at)| before != ahead || at.elapsed() >= TELL_AGAIN) {
+                        self.told = Some((ahead, tokio::time::Instant::now()));
+                        let since = seat.lending.began.elapsed().saturating_sub(settled);
+                        return Ok(Turn::Queued { ahead, wait: wait.map(|wait| wait.saturating_sub(since)) });
                     }
                 }
                 Some(Place::Served(None)) => {
@@ -127,8 +136,14 @@ impl Waiting {
                 // A seat has a place until it is dropped.
                 None => return std::future::pending().await,
             }
-            if self.changes.changed().await.is_err() {
-                return std::future::pending().await;
+            let again = self.told.map_or_else(tokio::time::Instant::now, |(_, at)| at) + TELL_AGAIN;
+            tokio::select! {
+                changed = self.changes.changed() => {
+                    if changed.is_err() {
+                        return std::future::pending().await;
+                    }
+                }
+                () = tokio::time::sleep_until(again) => {}
             }
         }
     }
@@ -203,6 +218,12 @@ impl Lending {
     /// The policy on a network.
     pub(crate) fn policy(&self, network: Option<NetworkId>) -> Accepting {
         self.state.borrow().policy(network)
+    }
+
+    /// Completes when the policy on a network is another one than `before`.
+    pub(crate) async fn policy_changed(&self, network: Option<NetworkId>, before: Accepting) {
+        // The sender lives as long as this handle, so the wait cannot fail.
+        let _ = self.state.subscribe().wait_for(|state| state.policy(network) != before).await;
     }
 
     /// What members are told of the policy: `busy` while a pause or a rule closes it.

@@ -85,6 +85,8 @@ pub(super) struct State {
     queue: Queue<Member>,
     requests: BTreeMap<Ticket, Request>,
     next: Ticket,
+    /// When everything was last brought to what the rules allow; waits are counted from then.
+    settled: Duration,
     /// Tokens of answers since midnight of this day.
     today: (i64, HashMap<Member, u64>),
 }
@@ -99,6 +101,7 @@ impl State {
             queue: Queue::new(),
             requests: BTreeMap::new(),
             next: 0,
+            settled: Duration::ZERO,
             today: (0, HashMap::new()),
         }
     }
@@ -138,6 +141,7 @@ impl State {
 
     /// Refuses what the rules no longer allow, ends what the pause ends, and gives free places out.
     pub(super) fn settle(&mut self, now: Moment) {
+        self.settled = now.since;
         self.saved.pause = pause::left(self.saved.pause, now.ms);
         if self.saved.pause.is_some_and(|pause| pause.at_once) {
             self.cut(Why::CutByPause, |_| true);
@@ -284,6 +288,11 @@ impl State {
 
     fn day(&self, now: Moment) -> i64 {
         now.ms.saturating_add(self.around.clock_ahead).div_euclid(24 * 60 * 60 * 1000)
+    }
+
+    /// When waits were last told anew, since lending began.
+    pub(super) fn settled(&self) -> Duration {
+        self.settled
     }
 
     /// Whether somebody is served.

@@ -155,10 +155,40 @@ async fn the_owner_goes_first() {
 }
 
 #[tokio::test]
+async fn on_battery_it_lends_only_where_nobody_minds() {
+    let folder = tempfile::tempdir().expect("folder");
+    let lending = open(&folder.path().join("device.sqlite")).await;
+    let around = |on_mains, loaded| {
+        lending.alter(|state, _| (state.around.on_mains, state.around.loaded) = (on_mains, loaded));
+    };
+    around(false, true);
+    served(&lending, 1).await;
+    let rules = LendingRules { only_mains: true, ..LendingRules::default() };
+    lending.set_rules(home(), rules).await.expect("set");
+    let refusal = lending.enter(&guest(1)).err().expect("on its battery").to_string();
+    assert!(refusal.starts_with("Desk lends only on mains power and runs on its battery."), "{refusal}");
+    assert_eq!(
+        lending.show(home()).closed.as_deref(),
+        Some("This device lends only on mains power, and it runs on its battery.")
+    );
+    around(true, true);
+    served(&lending, 1).await;
+    lending.set_rules(home(), LendingRules { only_idle: true, ..LendingRules::default() }).await.expect("set");
+    assert!(lending.enter(&guest(1)).is_err(), "its processor is busy");
+    around(true, false);
+    served(&lending, 1).await;
+}
+
+#[tokio::test]
 async fn a_pause_lets_end_or_cuts_and_ends_by_itself() {
     let folder = tempfile::tempdir().expect("folder");
     let lending = open(&folder.path().join("device.sqlite")).await;
+    let changed = tokio::spawn({
+        let lending = lending.clone();
+        async move { lending.policy_changed(Some(home()), Accepting::Available).await }
+    });
     lending.set(home(), Accepting::Limited).await.expect("set");
+    changed.await.expect("told");
     let mut openings = lending.watch();
     let (_, running) = served(&lending, 1).await;
     let mut waiting = lending.enter(&guest(2)).expect("it waits");

@@ -160,7 +160,9 @@ impl<'a> Plan<'a> {
     /// Puts the models of a device that may answer where they belong.
     fn consider(&mut self, ask: &Ask, offer: &'a Offer, answer: Option<f64>) {
         let (before, mut best) = (self.ranked.len(), None::<Why>);
-        let busy = !offer.this_device && offer.accepting == Accepting::Busy;
+        // One that is named is asked all the same: its own words tell why it serves nobody, and until when.
+        let named = ask.via == Via::Device(offer.device);
+        let busy = !offer.this_device && offer.accepting == Accepting::Busy && !named;
         for model in &offer.models {
             match unfit(ask, model) {
                 None if busy => self.unfit.push(Unfit { offer, model: Some(model), why: Why::Busy }),

@@ -363,7 +363,7 @@ fn can_run(ask: &Ask, offer: &Offer, model: &CardModel) -> bool {
         && by_model
         && family
         && offer.rtt_ms.is_some()
-        && (offer.this_device || offer.accepting != Accepting::Busy)
+        && (offer.this_device || offer.accepting != Accepting::Busy || ask.via == Via::Device(offer.device))
         && (!ask.policy.require_gpu || machine.graphics.is_some())
         && (!ask.policy.require_npu || machine.npu)
 }

@@ -113,7 +113,11 @@ fn a_busy_device_is_passed_over_and_named() {
     let mut network = network();
     network[2].accepting = Accepting::Busy;
     assert_eq!(told(resolve(Via::Auto, Some("far"), &network)), "Desk:far");
-    assert_eq!(told(resolve(Via::Device(id(3)), Some("far"), &network)), "busy");
+    assert_eq!(
+        told(resolve(Via::Device(id(3)), Some("far"), &network)),
+        "Lap:far",
+        "it tells why and until when itself"
+    );
     assert_eq!(told(resolve(Via::Auto, Some("org/far:7b"), &network)), "busy");
     network[0].accepting = Accepting::Busy;
     assert_eq!(told(resolve(Via::Auto, Some("both"), &network)), "Here:both Desk:both", "lending binds others only");

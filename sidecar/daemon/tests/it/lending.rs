@@ -6,7 +6,9 @@ use myownmesh_control::api::ControlApiClient;
 use myownmesh_control::api::lending::LendingApiClient;
 use myownmesh_control::client::ControlClient;
 use myownmesh_control::error::ErrorCode;
-use myownmesh_control::types::{AnswerEvent, EngineSpec, Lending, LendingRules, UsageDirection, UsageRow};
+use myownmesh_control::types::{
+    Accepting, AnswerEvent, EngineSpec, Event, Lending, LendingHours, LendingRules, UsageDirection, UsageRow, WaitState,
+};
 use serde_json::{Value, json};
 
 use crate::harness::story::{self, ask, offers, question, read_on};
@@ -30,6 +32,19 @@ async fn end_of(device: &Daemon, answer: String) -> (ErrorCode, String) {
     follow(items, |item| match item.event {
         AnswerEvent::Error { code, message } => ControlFlow::Break((code, message)),
         AnswerEvent::Done { finish_reason, .. } => panic!("done with {finish_reason}"),
+        _ => ControlFlow::Continue(()),
+    })
+    .await
+}
+
+/// Waits until whoever waits is told that so many go first.
+async fn told(device: &Daemon, answer: &str, first: u32) {
+    let items = device.control.answer_events(answer.to_owned(), 0).await.expect("it can be followed");
+    follow(items, |item| match item.event {
+        AnswerEvent::Waiting { state: WaitState::Queued, position: Some(ahead), .. } if ahead == first => {
+            ControlFlow::Break(())
+        }
+        AnswerEvent::Delta { .. } | AnswerEvent::Error { .. } => panic!("it waits no longer: {:?}", item.event),
         _ => ControlFlow::Continue(()),
     })
     .await
@@ -74,6 +89,8 @@ async fn guests_take_turns_and_the_owner_goes_first() {
     let third = lap.control.chat_start(question("Desk", "endless")).await.expect("it can be asked");
     let shown = lent(&desk, "two that wait", |lending| lending.waiting.len() == 2).await;
     assert_eq!(names(&shown), (vec!["Lap"], vec!["Pad", "Lap"]), "Pad had nothing yet");
+    told(&pad, &second, 0).await;
+    told(&lap, &third, 1).await;
     // The owner waits for nobody, and who waits is held back meanwhile.
     let own = read_on(&desk, question("local", "endless")).await;
     lap.control.answer_stop(first).await.expect("it can be stopped");
@@ -116,7 +133,7 @@ async fn a_pause_cuts_with_its_reason_and_outlives_a_restart() {
     assert_eq!((&resumed["paused"], &resumed["closed"]), (&json!(false), &Value::Null));
     lap.until("Desk lending again", async |control| {
         let devices = control.device_list().await.expect("listed");
-        devices.into_iter().find(|device| device.name == "Desk" && device.accepting == available())
+        devices.into_iter().find(|device| device.name == "Desk" && device.accepting == Accepting::Available)
     })
     .await;
     let answer = read_on(&lap, question("Desk", "endless")).await;
@@ -124,10 +141,6 @@ async fn a_pause_cuts_with_its_reason_and_outlives_a_restart() {
     // A short one ends by itself.
     ok(&desk.place, ["lend", "pause", "1s"]).await;
     lent(&desk, "the end of the pause", |lending| lending.pause.is_none() && lending.closed.is_none()).await;
-}
-
-fn available() -> myownmesh_control::types::Accepting {
-    myownmesh_control::types::Accepting::Available
 }
 
 fn now_ms() -> i64 {
@@ -194,11 +207,14 @@ async fn the_tokens_of_a_day_are_a_limit() {
     let (desk, lap) = (Place::new("Desk").model("chain").start().await, Place::new("Lap").start().await);
     story::pair(&desk, &lap).await;
     offers(&lap, &desk, "chain").await;
+    let mut news = desk.watch().await;
     let shown = ok(&desk.place, ["lend", "member", "Lap", "--tokens-per-day", "5"]).await;
+    news.until("the new rule", |event| (event == Event::LendingChanged).then_some(())).await;
     assert_eq!(shown["members"][0]["tokens_per_day"], 5);
     let events = ask(&lap, question("Desk", "chain")).await;
     assert!(matches!(events.last(), Some(AnswerEvent::Done { text, .. }) if text == SENTENCE), "{events:?}");
-    desk.until("the answer being counted", async |control| rows(control, UsageDirection::Lent).await.pop()).await;
+    news.until("the answer being counted", |event| (event == Event::UsageChanged).then_some(())).await;
+    desk.until("the answer in the ledger", async |control| rows(control, UsageDirection::Lent).await.pop()).await;
     let (code, message) = refused(&lap.place, ["chat", "Hello", "--via", "Desk"]).await;
     assert_eq!(code, "busy");
     assert!(
@@ -221,4 +237,46 @@ async fn the_tokens_of_a_day_are_a_limit() {
         models.iter().all(|model| model.device != desk.id()).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn outside_its_hours_a_device_says_when_it_lends() {
+    let desk = Place::new("Desk").model("chain").variable("TZ", "UTC").start().await;
+    let lap = Place::new("Lap").start().await;
+    story::pair(&desk, &lap).await;
+    offers(&lap, &desk, "chain").await;
+    let minute = u16::try_from(now_ms().div_euclid(60_000).rem_euclid(24 * 60)).expect("of a day");
+    let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+    // Whatever the time is, closed for the next hours.
+    let hours = LendingHours { from: (minute + 300) % 1440, to: (minute + 600) % 1440 };
+    let (from, to) = (clock(hours.from), clock(hours.to));
+    let shown = ok(&desk.place, ["lend", "set", "--hours", &format!("{from}-{to}")]).await;
+    assert_eq!(shown["closed"], format!("This device lends from {from} to {to}."));
+    lap.until("Desk being known as closed", async |control| {
+        let devices = control.device_list().await.expect("listed");
+        devices.into_iter().find(|device| device.name == "Desk" && device.accepting == Accepting::Busy)
+    })
+    .await;
+    let (code, message) = refused(&lap.place, ["chat", "Hello", "--via", "Desk"]).await;
+    let expected = format!("Desk lends from {from} to {to}. Ask again then, or choose another device.");
+    assert_eq!((&*code, &*message), ("busy", &*expected));
+    ok(&desk.place, ["lend", "set", "--no-hours"]).await;
+    let events = ask(&lap, question("Desk", "chain")).await;
+    assert!(matches!(events.last(), Some(AnswerEvent::Done { .. })), "{events:?}");
+}
+
+#[tokio::test]
+async fn whoever_gives_up_waiting_used_nothing() {
+    let engine = Engine::start("endless").await;
+    let (desk, lap) = (host(&engine).await, Place::new("Lap").start().await);
+    story::pair(&desk, &lap).await;
+    one_place(&desk).await;
+    offers(&lap, &desk, "endless").await;
+    let served = read_on(&lap, question("Desk", "endless")).await;
+    let waits = lap.control.chat_start(question("Desk", "endless")).await.expect("it can be asked");
+    told(&lap, &waits, 0).await;
+    lap.control.answer_stop(waits).await.expect("it can be stopped");
+    lent(&desk, "nobody waiting", |lending| lending.waiting.is_empty()).await;
+    lap.control.answer_stop(served).await.expect("it can be stopped");
+    agreed(&desk, &lap, 1).await;
 }
