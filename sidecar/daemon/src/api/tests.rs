@@ -88,8 +88,9 @@ impl Bench {
     async fn let_die(&self, response: Response) -> (StatusCode, String) {
         let dying = async {
             loop {
+                // Later than the first event, which would be lost with the connection otherwise.
+                tokio::time::sleep(Duration::from_millis(100)).await;
                 self.go.notify_one();
-                tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
         tokio::select! {
