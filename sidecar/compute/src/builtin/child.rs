@@ -215,7 +215,9 @@ impl Task<'_> {
                     ready = true;
                     self.tell_ready(url).await;
                 }
-                () = doubt.notified(), if ready && ends.is_none() && alive.is_none() => alive = self.port.map(|port| self.alive(port)),
+                () = doubt.notified(), if ready && ends.is_none() && alive.is_none() => {
+                    alive = self.port.map(|port| self.alive(port));
+                }
                 is_alive = wait_for(alive.as_mut()), if alive.is_some() => {
                     alive = None;
                     if !is_alive && ends.is_none() {

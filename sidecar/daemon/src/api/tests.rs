@@ -88,8 +88,9 @@ impl Bench {
     async fn let_die(&self, response: Response) -> (StatusCode, String) {
         let dying = async {
             loop {
+                // Later than the first event, which would be lost with the connection otherwise.
+                tokio::time::sleep(Duration::from_millis(100)).await;
                 self.go.notify_one();
-                tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
         tokio::select! {
@@ -193,9 +194,7 @@ async fn an_engine_that_dies_is_heard_of() {
     let (status, body) = bench.let_die(response).await;
     assert_eq!(status, StatusCode::OK);
     let events: Vec<&str> = body.split_inclusive("\n\n").collect();
-    // It is tried once more, since nobody else has the model.
     assert_eq!(events[0], "data: {\"n\":1}\n\n");
-    assert!(events[1].starts_with(": myownmesh {\"seam\":"), "{body}");
     let error = events.last().and_then(|event| event.strip_prefix("data: ")).expect("an event").trim_end();
     assert_eq!(code(error), "engine_failed");
 }
