@@ -19,5 +19,7 @@ export default defineConfig({
     include: ["src/**/*.test.ts"],
     setupFiles: ["src/test/setup.ts"],
     restoreMocks: true,
+    // A machine that builds beside the tests takes its time; a test that hangs still ends.
+    testTimeout: 20_000,
   },
 });

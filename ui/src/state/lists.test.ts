@@ -81,7 +81,17 @@ describe("the choice of a route", () => {
   test("forgets a model that the new route does not have", () => {
     choice.model = "llama-3.3-70b";
     choice.choose("local");
-    expect(choice.target).toEqual({ via: "local", model: null });
+    expect(choice.target).toMatchObject({ via: "local", model: null });
+  });
+
+  test("a rule for automatic turns automatic on, and the next window has it", () => {
+    choice.choose(desk);
+    choice.prefer({ require_gpu: true });
+    choice.prefer({ family: "qwen3" });
+    expect(choice.via).toBe("auto");
+    const next = new Choice(devices, new Compute(tauriBackend));
+    expect(next.target.policy).toEqual({ require_gpu: true, family: "qwen3" });
+    expect(choice.families).toEqual(["llama", "qwen3"]);
   });
 
   test("is kept for the next window, and dropped when its device is no longer a member", async () => {
