@@ -41,7 +41,7 @@ impl Answer {
             let _dropped = dropped;
             let _ = steps.send(event("one")).await;
             let _ = given.send(steps);
-            std::future::pending().await;
+            std::future::pending::<()>().await;
         });
         let response = begun.await.expect("it begins");
         assert_eq!(response.headers()[ANSWER], ID);
