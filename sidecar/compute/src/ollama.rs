@@ -201,8 +201,9 @@ impl Pull {
         if line.is_empty() {
             return Ok(false);
         }
-        let line: PullLine =
-            serde_json::from_slice(line).map_err(|_| refused(&self.peer, "it says what cannot be understood"))?;
+        // A list would be read as a line without words.
+        let read = line.starts_with(b"{").then(|| serde_json::from_slice(line).ok()).flatten();
+        let line: PullLine = read.ok_or_else(|| refused(&self.peer, "it says what cannot be understood"))?;
         if let Some(error) = line.error {
             return Err(refused(&self.peer, &error));
         }

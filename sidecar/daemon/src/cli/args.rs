@@ -595,7 +595,7 @@ mod tests {
             "scope D chat",
             "scope D fly on",
             "model get",
-            "model get m --from nowhere",
+            "model get m --from",
             "",
         ];
         for line in lines {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use myownmesh_control::api::ControlApiClient;
-use myownmesh_control::types::EngineSpec;
+use myownmesh_control::types::{EngineSpec, ModelState};
 use serde_json::{Value, json};
 
 use crate::harness::story::{self, offers};
@@ -100,4 +100,21 @@ async fn leaving_an_answer_that_is_no_stream_stops_the_engine_of_the_peer() {
         asking.abort();
         engine.until_busy(false, CANCEL).await;
     }
+}
+
+#[tokio::test]
+async fn ollamas_way_to_load_and_unload_works_here_and_is_refused_for_others() {
+    let (host, guest) = (Place::new("Desk").model("chain").start().await, Place::new("Lap").start().await);
+    story::pair(&host, &guest).await;
+    offers(&guest, &host, "chain").await;
+    for (keep_alive, reason) in [("5m", "load"), ("0", "unload")] {
+        let told =
+            json_of(post(&host, "/api/generate", &json!({"model": "chain", "keep_alive": keep_alive})).await).await;
+        assert_eq!((&told["done"], &told["done_reason"]), (&json!(true), &json!(reason)), "{told}");
+        let ready =
+            host.control.model_list().await.expect("a list").iter().any(|model| model.state == ModelState::Ready);
+        assert_eq!(ready, reason == "load");
+    }
+    let refused = post(&guest, "/api/chat", &json!({"model": "chain", "messages": [], "keep_alive": 0})).await;
+    assert_eq!(refused.status(), 501);
 }

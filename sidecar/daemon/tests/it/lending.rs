@@ -47,7 +47,7 @@ async fn told(device: &Daemon, answer: &str, first: u32) {
         AnswerEvent::Delta { .. } | AnswerEvent::Error { .. } => panic!("it waits no longer: {:?}", item.event),
         _ => ControlFlow::Continue(()),
     })
-    .await
+    .await;
 }
 
 /// Waits for the first words of an answer that has begun.

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use myownmesh_control::api::ControlApiClient;
-use myownmesh_control::types::{AnswerEvent, AnswerItem, ChatRequest};
+use myownmesh_control::api::lending::LendingApiClient;
+use myownmesh_control::types::{AnswerEvent, AnswerItem, ChatRequest, LendingRules};
 
 use crate::harness::story::{self, offers, question};
 use crate::harness::{Daemon, follow};
@@ -83,7 +84,9 @@ pub(crate) async fn an_answer_is_read_on_after_a_cut() {
 pub(crate) async fn a_hundred_answers_live_through_a_flap() {
     const WORDS: u32 = 400;
     let net = Net::new(2);
-    let (_engine, _desk, lap) = pair(&net).await;
+    let (_engine, desk, lap) = pair(&net).await;
+    let rules = LendingRules { concurrent: Some(100), ..LendingRules::default() };
+    desk.control.lend_set(rules).await.expect("all at once");
     let answer = async || {
         let id = lap.control.chat_start(long(WORDS)).await.expect("it can be asked");
         let items = lap.control.answer_events(id, 0).await.expect("it can be followed");

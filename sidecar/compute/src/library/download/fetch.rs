@@ -153,6 +153,10 @@ impl Fetch<'_> {
                     }
                     if let Err(error) = work.ended(end, self.tuning) {
                         work.tasks.shutdown().await;
+                        while let Ok((from, news)) = news.try_recv() {
+                            work.hear(from, news);
+                        }
+                        report(work.here());
                         work.save().await.map_err(|error| work.disk(&error))?;
                         return Err(error.into());
                     }

@@ -125,12 +125,16 @@ async fn answer(
 async fn warm(api: &Api, form: Form, model: &str, keep_alive: Option<&Value>) -> Result<Response<Body>, ApiError> {
     let unload =
         keep_alive.is_some_and(|value| matches!(value.as_str(), Some("0" | "0s")) || value.as_f64() == Some(0.0));
-    if unload {
-        return Err(ApiError::not_offered(
-            "Models are not unloaded through this API: their engine does that when it needs the memory.",
-        ));
-    }
     let routes = api.routes(|offers| by_name(model, Purpose::Chat, offers)).await?;
+    if unload {
+        let [Route { this_device: true, model: own, .. }, ..] = routes.as_slice() else {
+            return Err(ApiError::not_offered(
+                "A model of another device is unloaded by that device, when it is idle or the memory is needed.",
+            ));
+        };
+        api.compute.unload(own).await?;
+        return Ok(Json(told(form, model, "unload")).into_response());
+    }
     if let [Route { this_device: true, model, .. }, ..] = routes.as_slice() {
         api.compute.load(model).await?;
     } else {
@@ -143,12 +147,17 @@ async fn warm(api: &Api, form: Form, model: &str, keep_alive: Option<&Value>) ->
             _ => {}
         }
     }
-    let mut told = json!({ "model": model, "created_at": stamp::now(), "done": true, "done_reason": "load" });
+    Ok(Json(told(form, model, "load")).into_response())
+}
+
+/// The answer to a question without words.
+fn told(form: Form, model: &str, reason: &str) -> Value {
+    let mut told = json!({ "model": model, "created_at": stamp::now(), "done": true, "done_reason": reason });
     match form {
         Form::Chat => told["message"] = json!({ "role": "assistant", "content": "" }),
         Form::Generate => told["response"] = "".into(),
     }
-    Ok(Json(told).into_response())
+    told
 }
 
 /// Vectors as an engine writes them, digit for digit.

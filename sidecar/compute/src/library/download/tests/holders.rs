@@ -156,8 +156,8 @@ async fn who_breaks_off_is_followed_by_the_hub_which_goes_on_from_there() {
     let from_hub: u64 =
         place.double.take_asked().iter().filter_map(|asked| asked.range).map(|(first, last)| last + 1 - first).sum();
     assert!(from_hub < MODEL.len() as u64 * 3 / 4, "what had arrived is not fetched again: {from_hub}");
-    // Without the hub it stands still, and what has arrived stays.
-    let place = Place::new(Manners::good(MODEL)).await;
+    // Without the hub it stands still, and what has arrived stays. One range at a time: the one that breaks off is the last.
+    let place = Place::with(Manners::good(MODEL), |config| config.connections = 1).await;
     let friend = Friend::with(Habits { sends: MODEL.len() / 2, ..Habits::honest(MODEL) });
     let progress = got(&place, &friend, false).await;
     assert!(progress.bytes > 0, "{progress:?}");
