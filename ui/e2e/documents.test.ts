@@ -2,38 +2,16 @@
  * Documents that keep themselves in step, in Chromium over two real daemons: a prompt written on one and used on the
  * other, its history, a file, rules that tighten and loosen, what a member may do, titles, and the switch.
  */
-import { join } from "node:path";
-import type { Browser, Page } from "playwright-core";
-import { preview, type PreviewServer } from "vite";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Device } from "../../scripts/lib/mesh.mjs";
-import { errorsOf, launch, violations } from "./browser";
+import { violations } from "./browser";
+import { household, type Household } from "./household";
 
-const UI = join(import.meta.dirname, "..");
-let server: PreviewServer;
-let browser: Browser;
-const desk = new Device("Desk");
-const laptop = new Device("Laptop");
+let home: Household;
 let first: Page;
 let second: Page;
-const errors: string[][] = [];
 /** A change travels to the other device and onto its screen meanwhile. */
 const soon = <T>(ask: () => Promise<T>) => expect.poll(ask, { timeout: 10_000 });
-
-async function open(device: Device): Promise<Page> {
-  const bridge = new URL(device.ready.bridge);
-  const base = server.resolvedUrls?.local[0] ?? "";
-  const context = await browser.newContext({
-    viewport: { width: 1280, height: 800 },
-    reducedMotion: "reduce",
-  });
-  context.setDefaultTimeout(20_000);
-  const page = await context.newPage();
-  errors.push(errorsOf(page));
-  await page.goto(`${base}?bridge=${bridge.port}&token=${bridge.searchParams.get("token")}`);
-  await page.getByTestId("status").waitFor();
-  return page;
-}
 
 const press = (page: Page, name: string | RegExp): Promise<void> =>
   page.getByRole("button", { name }).first().click();
@@ -55,29 +33,11 @@ const rule = (page: Page, tool: string, name: string) =>
   page.getByTestId("permission").filter({ hasText: tool }).getByRole("radio", { name });
 
 beforeAll(async () => {
-  server = await preview({
-    root: UI,
-    configFile: false,
-    preview: { port: 0, host: "127.0.0.1" },
-    logLevel: "error",
-  });
-  browser = await launch();
-  await Promise.all([
-    desk.serve("--bridge-port", "0"),
-    laptop.serve("--bridge-port", "0", "--no-builtin-engine"),
-  ]);
-  await desk.cli("network", "create", "home");
-  const { invite } = (await desk.cli("invite", "--approved")) as { invite: string };
-  await laptop.follow(["join", invite, "--wait", "30"]).done;
-  [first, second] = [await open(desk), await open(laptop)];
-  for (const page of [first, second]) await page.locator("[data-testid=status][data-phase=online]").waitFor();
+  home = await household();
+  ({ first, second } = home);
 });
 
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
-  await Promise.all([desk.remove(), laptop.remove()]);
-});
+afterAll(() => home.close());
 
 test("a prompt that is written on one device is on the other, and nothing of it is carried out", async () => {
   await settings(first, "Prompts");
@@ -145,7 +105,7 @@ test("a file that is broken changes nothing, and a whole one is taken", async ()
   const told = await first.getByTestId("pane").getByRole("alert").innerText();
   expect(told).toMatch(/\.\s*$/);
   expect(await first.getByTestId("prompt").count()).toBe(2);
-  const exported = (await desk.cli("prompt", "export")) as { text: string };
+  const exported = (await home.desk.cli("prompt", "export")) as { text: string };
   await first.locator("input[type=file]").setInputFiles(file(exported.text));
   await first.getByText("2 were there already.").waitFor();
 });
@@ -216,7 +176,7 @@ test("switched off, nothing comes in; on again, what happened meanwhile does", a
   await gossip.click();
   await soon(() => gossip.getAttribute("aria-checked")).toBe("false");
   await second.getByTestId("sync-mark").filter({ hasText: "Switched off" }).waitFor();
-  const made = (await desk.cli(
+  const made = (await home.desk.cli(
     "prompt",
     "set",
     "while-off",
@@ -229,7 +189,7 @@ test("switched off, nothing comes in; on again, what happened meanwhile does", a
   };
   await sync(first);
   await first.getByTestId("sync-mark").filter({ hasText: "Switched off" }).waitFor();
-  const there = (await laptop.cli("prompt", "list")) as { id: string }[];
+  const there = (await home.laptop.cli("prompt", "list")) as { id: string }[];
   expect(JSON.stringify(there)).not.toContain(made.id);
   await gossip.click();
   await second.getByTestId("sync-mark").filter({ hasText: "Equal" }).waitFor();
@@ -238,5 +198,5 @@ test("switched off, nothing comes in; on again, what happened meanwhile does", a
 });
 
 test("nothing went wrong in either window", () => {
-  expect(errors.flat()).toEqual([]);
+  expect(home.errors()).toEqual([]);
 });

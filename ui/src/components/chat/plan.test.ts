@@ -68,7 +68,7 @@ test("what an answer waits for stands in its place, with position and time", asy
   const answer = await screen.findByTestId("answer");
   const id = app.chat.answer?.id ?? "";
   daemon.answer(id, { type: "waiting", state: "queued", position: 2, percent: null, wait_ms: 9_000 });
-  await within(answer).findByText("Waiting on Desk: 2 go first, about 9.0 s");
+  await within(answer).findByText("Waiting on Desk: 2 go first, about 9 s");
   daemon.answer(id, { type: "waiting", state: "prefill", position: null, percent: 60, wait_ms: null });
   await within(answer).findByText("Desk reads your message, 60 %");
   daemon.answer(id, { type: "delta", text: "Half a" });
