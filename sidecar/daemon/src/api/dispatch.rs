@@ -18,7 +18,9 @@ use super::borrowed::{self, Borrowed};
 use super::leave::Leave;
 use super::lent::ANSWER;
 use super::onward::{Begun, Find, Onward, Source};
+use super::prefill::Prefill;
 use super::relay::{self, Held};
+use super::side::Side;
 use super::switched::Bond;
 use super::tally::{Direction, Tally};
 use super::{Api, ApiError, requests, wants, whole};
@@ -89,13 +91,15 @@ impl Api {
             return self.ask_here(path, model, body, None, Held { own, ..Held::default() }).await.map(Asked::Whole);
         }
         self.check(model, &body)?;
-        let held = Held { own, meter: self.meter_here(path, model, body.len()), ..Held::default() };
+        let meter = self.meter_here(path, model, body.len());
+        let (body, prefill) = self.with_prefill(path, model, body);
+        let held = Held { own, meter, prefill, ..Held::default() };
         let (compute, name) = (self.compute.clone(), model.to_owned());
         let mut forwarded = async move { compute.forward(path, &name, body).await }.boxed();
         let answer = loop {
             match timeout(LOOK, &mut forwarded).await {
                 Ok(answer) => break answer?,
-                Err(_) if self.is_loading(model) => {
+                Err(_) if self.loading(model).is_some() => {
                     return Ok(Asked::Stream(Source::Loading(loaded(forwarded, held).boxed())));
                 }
                 Err(_) => {}
@@ -108,6 +112,14 @@ impl Api {
         relay::answer(answer.status, &answer.headers, pieces, held).await.map(Asked::Whole)
     }
 
+    /// A request for a stream that asks to be told how far the question is read, where the engine knows how.
+    fn with_prefill(&self, path: OpenAiPath, model: &str, body: Bytes) -> (Bytes, Prefill) {
+        if path == OpenAiPath::ChatCompletions && self.is_llama(model) {
+            return Prefill::ask(body);
+        }
+        (body, Prefill::default())
+    }
+
     /// Whether a model runs in a llama-server.
     fn is_llama(&self, model: &str) -> bool {
         let snapshot = self.compute.snapshot();
@@ -115,9 +127,11 @@ impl Api {
         engine.is_some_and(|engine| engine.kind == EngineKind::LlamaServer)
     }
 
-    /// Whether a model of this device is being loaded.
-    pub(super) fn is_loading(&self, model: &str) -> bool {
-        self.compute.snapshot().model(model).is_some_and(|model| model.state == ModelState::Loading)
+    /// How far a model of this device is loaded, while it is being loaded.
+    pub(super) fn loading(&self, model: &str) -> Option<Side> {
+        let snapshot = self.compute.snapshot();
+        let model = snapshot.model(model).filter(|model| model.state == ModelState::Loading)?;
+        Some(Side::Loading { percent: model.percent })
     }
 
     /// Refuses what the model's engine is known to leave out.
@@ -143,7 +157,10 @@ impl Api {
         let held = Held { meter: self.meter_here(path, model, body.len()), ..held };
         let stream = if self.is_llama(model) { whole::as_stream(path, &body) } else { None };
         let put_together = stream.is_some();
-        let asked = self.compute.forward(path, model, stream.unwrap_or(body));
+        let (body, prefill) =
+            stream.map_or_else(|| self.with_prefill(path, model, body), |body| (body, Prefill::default()));
+        let held = Held { prefill, ..held };
+        let asked = self.compute.forward(path, model, body);
         let mut answer = match &leave {
             None => asked.await?,
             Some(leave) => tokio::select! {

@@ -25,6 +25,7 @@ mod offers;
 mod ollama;
 mod onward;
 mod openai;
+mod prefill;
 mod relay;
 mod reply;
 mod requests;

@@ -52,7 +52,7 @@ impl Source {
             }
         }
         match self {
-            Self::Here(events) => events.next().await.map(|events| events.map(Piece::Events)),
+            Self::Here(events) => events.next().await.map(|events| events.map(of_here)),
             Self::There(borrowed) => borrowed.next().await,
             Self::Loading(_) => None,
         }
@@ -67,6 +67,12 @@ impl Source {
             Self::There(borrowed) => borrowed.next().await.transpose(),
         }
     }
+}
+
+/// What an engine of this device tells.
+fn of_here(events: Bytes) -> Piece {
+    let side = if events.starts_with(b":") { Side::read(&events) } else { None };
+    side.map_or_else(|| Piece::Events(events), Piece::Side)
 }
 
 /// A source that has begun.

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use myownmesh_control::error::ErrorCode;
 
 use super::ApiError;
+use super::prefill::Prefill;
 use super::tally::Tally;
 use crate::lending::{Own, Permit};
 use crate::planner::Meter;
@@ -33,6 +34,8 @@ pub(super) struct Held {
     pub(super) own: Option<Own>,
     /// What times it.
     pub(super) meter: Option<Meter>,
+    /// What tells how far the question is read.
+    pub(super) prefill: Prefill,
 }
 
 /// Whether an answer is a stream of events.
@@ -115,7 +118,7 @@ pub(super) fn events(pieces: Pieces, held: Held) -> impl Stream<Item = Result<By
         let mut passing = passing?;
         loop {
             let cut = match passing.pieces.next().await {
-                Some(Ok(piece)) => passing.cutter.push(piece),
+                Some(Ok(piece)) => passing.cutter.push(piece).map(|events| passing.held.prefill.pass(events)),
                 Some(Err(error)) => return Some((Err(error), None)),
                 None => return passing.end(),
             };

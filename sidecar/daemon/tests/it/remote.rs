@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use myownmesh_control::api::ControlApiClient;
-use myownmesh_control::types::{Accepting, AnswerEvent, EngineSpec, WaitState};
+use myownmesh_control::types::{Accepting, AnswerEvent, ChatRequest, EngineSpec, WaitState};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -228,4 +228,26 @@ async fn a_busy_device_lends_nothing_and_says_so() {
             (answer.code == 0).then_some(())
         })
         .await;
+}
+
+#[tokio::test]
+async fn whoever_asks_much_is_told_how_far_the_question_is_read() {
+    let (_engine, host, guest) = endless_pair().await;
+    // About fifteen thousand tokens: llama-server reads some two thousand at once, and tells after each.
+    let many = " one two three four five".repeat(3000);
+    for (daemon, via) in [(&guest, "Desk"), (&host, "local")] {
+        // Each begins differently: what the engine still knows is not read again.
+        let prompt = format!("{via}{many}");
+        let request = ChatRequest { prompt, max_tokens: Some(3), ..question(via, "endless") };
+        let events = ask(daemon, request).await;
+        let told: Vec<u8> = events
+            .iter()
+            .filter_map(|event| match event {
+                AnswerEvent::Waiting { state: WaitState::Prefill, percent, .. } => *percent,
+                _ => None,
+            })
+            .collect();
+        assert!(!told.is_empty() && told.is_sorted() && told.iter().all(|percent| *percent < 100), "{via}: {told:?}");
+        assert_eq!(done(&events), " one two three", "and the words are the engine's");
+    }
 }

@@ -86,8 +86,8 @@ async fn ask(
         tokio::select! {
             biased;
             response = &mut asked => break response?,
-            _ = looks.tick() => if api.is_loading(model) {
-                let _ = steps.send(Step::Waits(Side::Loading { percent: None })).await;
+            _ = looks.tick() => if let Some(side) = api.loading(model) {
+                let _ = steps.send(Step::Waits(side)).await;
             },
         }
     };
@@ -104,7 +104,8 @@ async fn tell(response: Response<Body>, steps: &Steps) {
     }
     let mut events = response.into_body().into_data_stream();
     while let Some(Ok(events)) = events.next().await {
-        if steps.send(Step::Events(events)).await.is_err() {
+        let side = if events.starts_with(b":") { Side::read(&events) } else { None };
+        if steps.send(side.map_or_else(|| Step::Events(events), Step::Waits)).await.is_err() {
             return;
         }
     }
