@@ -55,7 +55,9 @@ export class Engine {
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
     };
     if (request.url === '/v1/models') {
-      return json(200, { object: 'list', data: ['tools', 'slow'].map((id) => ({ id, object: 'model' })) });
+      // A size, so that whoever leaves the choice open is sent to the test's llama-server, which is smaller and sooner.
+      const meta = { size: 50_000_000 };
+      return json(200, { object: 'list', data: ['tools', 'slow'].map((id) => ({ id, object: 'model', meta })) });
     }
     if (request.url !== '/v1/chat/completions') return json(404, { error: { message: 'There is no such path.' } });
     const asked = JSON.parse(Buffer.concat(chunks).toString());
