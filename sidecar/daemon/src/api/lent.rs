@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ use myownmesh_control::error::ErrorCode;
 use myownmesh_mesh::{Asker, DeviceId, LinkLoss, NetworkId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::log::Log;
@@ -90,9 +91,20 @@ pub(super) struct Lent {
 }
 
 enum Message {
-    Add { key: Key, visits: mpsc::Sender<Visit>, reply: oneshot::Sender<bool> },
+    Add { key: Key, kept: Kept, reply: oneshot::Sender<bool> },
     Ended { key: Key, visits: mpsc::Sender<Visit> },
     Find { key: Key, reply: oneshot::Sender<Option<mpsc::Sender<Visit>>> },
+}
+
+/// What is known of an answer from outside.
+struct Kept {
+    visits: mpsc::Sender<Visit>,
+    /// A reader had all of it.
+    heard: Arc<AtomicBool>,
+    /// It is kept no longer.
+    gone: CancellationToken,
+    /// Which one of all it is, in order.
+    number: u64,
 }
 
 /// Somebody wants to read on.
@@ -153,7 +165,9 @@ impl Lent {
         let (visits, visitors) = mpsc::channel(4);
         let (reply, added) = oneshot::channel();
         // The register lives as long as its handles.
-        let _ = self.inbox.send(Message::Add { key: key.clone(), visits: visits.clone(), reply }).await;
+        let kept = Kept { visits: visits.clone(), heard: Arc::default(), gone: CancellationToken::new(), number: 0 };
+        let (heard, gone) = (Arc::clone(&kept.heard), kept.gone.clone());
+        let _ = self.inbox.send(Message::Add { key: key.clone(), kept, reply }).await;
         if !added.await.unwrap_or(false) {
             let message = "This device holds too many answers of that one already. Try again when some have ended.";
             return Err(ApiError::new(ErrorCode::Busy, message));
@@ -167,6 +181,8 @@ impl Lent {
             left: Some(left),
             head: Some(head),
             steps: Some(told),
+            heard,
+            gone,
             visitors,
             told_at: Instant::now(),
             left_at: Instant::now(),
@@ -217,27 +233,42 @@ impl Lent {
 
 /// The list of answers.
 async fn register(mut messages: mpsc::Receiver<Message>) {
-    let mut answers: HashMap<Key, mpsc::Sender<Visit>> = HashMap::new();
+    let (mut answers, mut number) = (HashMap::<Key, Kept>::new(), 0_u64);
     while let Some(message) = messages.recv().await {
         match message {
-            Message::Add { key, visits, reply } => {
-                let same = |other: &&Key| (other.network, other.device) == (key.network, key.device);
-                let room = answers.keys().filter(same).count() < MOST;
+            Message::Add { key, mut kept, reply } => {
+                let room = make_room(&mut answers, &key);
                 if room {
-                    answers.insert(key, visits);
+                    number += 1;
+                    kept.number = number;
+                    answers.insert(key, kept);
                 }
                 let _ = reply.send(room);
             }
             // The same id may have been begun again since.
             Message::Ended { key, visits } => {
-                if answers.get(&key).is_some_and(|current| current.same_channel(&visits)) {
+                if answers.get(&key).is_some_and(|current| current.visits.same_channel(&visits)) {
                     answers.remove(&key);
                 }
             }
             // Who asked may be gone.
-            Message::Find { key, reply } => drop(reply.send(answers.get(&key).cloned())),
+            Message::Find { key, reply } => drop(reply.send(answers.get(&key).map(|kept| kept.visits.clone()))),
         }
     }
+}
+
+/// Whether there is room for another answer of that device: where it has as many as it may, the oldest that was heard to
+/// its end makes room, which is kept only for the case that its last words were lost on the way.
+fn make_room(answers: &mut HashMap<Key, Kept>, key: &Key) -> bool {
+    let same = |other: &Key| (other.network, other.device) == (key.network, key.device);
+    if answers.keys().filter(|other| same(other)).count() < MOST {
+        return true;
+    }
+    let heard = answers.iter().filter(|(other, kept)| same(other) && kept.heard.load(Ordering::Relaxed));
+    let oldest = heard.min_by_key(|(_, kept)| kept.number).map(|(other, _)| other.clone());
+    let Some(kept) = oldest.and_then(|oldest| answers.remove(&oldest)) else { return false };
+    kept.gone.cancel();
+    true
 }
 
 fn stream(reading: Reading, id: &str) -> Response<Body> {
@@ -324,6 +355,10 @@ struct Keeper {
     head: Option<oneshot::Sender<Head>>,
     /// None once the work is done.
     steps: Option<mpsc::Receiver<Step>>,
+    /// Whether a reader had all of it.
+    heard: Arc<AtomicBool>,
+    /// It is kept no longer.
+    gone: CancellationToken,
     visitors: mpsc::Receiver<Visit>,
     /// When the reader last got something.
     told_at: Instant,
@@ -340,6 +375,7 @@ impl Keeper {
             let idle = self.reader.is_none() || self.steps.is_none();
             tokio::select! {
                 biased;
+                () = self.gone.cancelled() => return,
                 visit = self.visitors.recv() => match visit {
                     Some(visit) => self.receive(visit),
                     None => return,
@@ -348,6 +384,7 @@ impl Keeper {
                     (self.reader, self.left) = (None, None);
                     self.left_at = Instant::now();
                     // Whoever never heard a word does not know that there is something to come back for.
+                    self.heard.store(left == Left::Complete, Ordering::Relaxed);
                     let unheard = self.head.is_some();
                     if unheard || left == Left::Declined || (left == Left::Complete && self.log.is_crowded()) {
                         return;

@@ -174,3 +174,32 @@ async fn silence_is_told_to_be_none() {
         assert_eq!(Side::read(&piece), Some(Side::Heartbeat));
     }
 }
+
+#[tokio::test]
+async fn answers_that_were_heard_make_room_and_those_that_run_do_not() {
+    let (lent, lap) = (Lent::start(), asker(1, 1));
+    let begin = async |number: usize, ends: bool| {
+        let work = move |steps: Steps| async move {
+            let _ = steps.send(event("[DONE]")).await;
+            if !ends {
+                std::future::pending::<()>().await;
+            }
+        };
+        lent.begin(&lap, &format!("{number:016}"), LinkLoss::default(), work).await
+    };
+    // Many more than are kept, one after another: each is heard to its end.
+    for number in 0..MOST + 100 {
+        let response = begin(number, true).await.expect("there is room");
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.expect("a body");
+        assert!(body.ends_with(b"data: [DONE]\n\n"), "{number}");
+    }
+    let mut running = Vec::new();
+    for number in 0..MOST {
+        running.push(begin(MOST + 100 + number, false).await.expect("what was heard makes room"));
+    }
+    let refused = begin(2 * MOST + 200, false).await.expect_err("none of those that run does");
+    assert!(refused.to_string().contains("too many answers"), "{refused}");
+    let first = lent.resume(&lap, &format!("{:016}", 0), &headers("0"), LinkLoss::default()).await;
+    assert!(first.is_err(), "the oldest has made room");
+    drop(running);
+}
