@@ -35,9 +35,10 @@ struct Told {
 }
 
 impl Prefill {
-    /// A request for a stream that asks for it as well. One that says something about it itself is left alone.
+    /// A request for a stream that asks for it as well. One that says something about it itself is left alone, and so is a
+    /// short one: a token has a byte at least, so nothing would be worth telling.
     pub(super) fn ask(body: Bytes) -> (Bytes, Self) {
-        if !body.starts_with(b"{") || holds(&body, ASK) {
+        if body.len() as u64 <= WORTH || !body.starts_with(b"{") || holds(&body, ASK) {
             return (body, Self::default());
         }
         let mut asking = BytesMut::with_capacity(body.len() + ASK.len() + 6);
@@ -104,19 +105,21 @@ mod tests {
 
     #[test]
     fn it_is_asked_for_once_and_only_where_nobody_did() {
-        let (body, prefill) = Prefill::ask(Bytes::from_static(b"{\"model\":\"m\",\"stream\":true}"));
+        let words = "x".repeat(2100);
+        let (body, prefill) = Prefill::ask(Bytes::from(format!("{{\"model\":\"{words}\",\"stream\":true}}")));
         let asked: Value = serde_json::from_slice(&body).expect("JSON");
-        assert_eq!(asked, json!({"return_progress": true, "model": "m", "stream": true}));
+        assert_eq!(asked, json!({"return_progress": true, "model": words, "stream": true}));
         assert!(prefill.looking);
-        for own in ["{\"return_progress\":false}", "[]", ""] {
-            let (body, prefill) = Prefill::ask(Bytes::from_static(own.as_bytes()));
-            assert_eq!((&body[..], prefill.looking), (own.as_bytes(), false));
+        let own = format!("{{\"return_progress\":false,\"model\":\"{words}\"}}");
+        for left in [own, format!("[\"{words}\"]"), "{\"model\":\"m\"}".to_owned(), String::new()] {
+            let (body, prefill) = Prefill::ask(Bytes::from(left.clone()));
+            assert_eq!((&body[..], prefill.looking), (left.as_bytes(), false));
         }
     }
 
     #[test]
     fn its_chunks_become_comments_until_the_answer_begins() {
-        let (_, mut prefill) = Prefill::ask(Bytes::from_static(b"{}"));
+        let mut prefill = Prefill { looking: true };
         let at = |processed: u64| chunk(json!({"total": 10_000, "cache": 0, "processed": processed, "time_ms": 1}));
         let mut pass = |text: String| String::from_utf8(prefill.pass(Bytes::from(text)).to_vec()).expect("text");
         assert_eq!(pass(at(0)), ": myownmesh {\"prefill\":{\"percent\":0}}\n\n");
