@@ -199,6 +199,7 @@ impl Actor {
                 }
             }
             Message::Peer { id, reply } => {
+                // Who asked may be gone.
                 let _ = reply.send(self.peer(&id));
             }
             Message::Add { spec, reply } => self.add(spec, reply),

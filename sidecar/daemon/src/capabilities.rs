@@ -96,7 +96,7 @@ impl Parts {
 }
 
 /// Asks the system; `None` when it fails or does not answer: a driver that hangs must not hold up what is told.
-async fn in_background<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+pub(crate) async fn in_background<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     match tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(read)).await {
         Ok(Ok(read)) => Some(read),
         Ok(Err(error)) => {
@@ -104,7 +104,7 @@ async fn in_background<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'sta
             None
         }
         Err(_) => {
-            tracing::warn!("the drivers of this device do not answer; its hardware is not told");
+            tracing::warn!("the drivers of this device do not answer; what they know of its hardware is not told");
             None
         }
     }

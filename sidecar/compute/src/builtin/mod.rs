@@ -174,7 +174,7 @@ impl Builtin {
                 model.supervisor.hold();
                 self.queue.push_back(id.to_owned());
             }
-            // Once it has ended it is wanted again.
+            // Once it has ended it is wanted again; until then there is nothing to do.
             Phase::Ending { .. } => {
                 let _ = model.supervisor.want();
             }

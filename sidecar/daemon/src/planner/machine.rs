@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::capabilities::in_background;
+
 /// How often a device with a battery looks whether it is plugged in: nothing tells when a plug is pulled.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
-/// How long the system's drivers may take to tell.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// More threads than a machine has; a larger number is not believed.
 const MAX_THREADS: u32 = 4096;
 /// More memory than a machine has, in bytes: 1 PiB.
@@ -120,21 +120,6 @@ async fn keep(told: &watch::Sender<Option<Machine>>) {
 /// Whether it draws from the mains; none without a battery.
 fn battery() -> Option<bool> {
     Gauge::new(HardwareRoots::default(), ".").read().battery.map(|battery| battery.on_mains)
-}
-
-/// Asks the system; a driver that hangs must not hold up anything.
-async fn in_background<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    match tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(read)).await {
-        Ok(Ok(read)) => Some(read),
-        Ok(Err(error)) => {
-            tracing::error!(%error, "reading the hardware ended badly");
-            None
-        }
-        Err(_) => {
-            tracing::warn!("the drivers of this device do not answer; how fast it may be is not told");
-            None
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use myownmesh_control::api::ControlApiClient;
-use myownmesh_control::types::{EngineSpec, ModelState};
+use myownmesh_control::types::ModelState;
 use serde_json::{Value, json};
 
-use crate::harness::story::{self, offers};
-use crate::harness::{Daemon, Engine, Place, SENTENCE, in_time, web};
+use crate::harness::story::{self, endless_pair, offers};
+use crate::harness::{Daemon, Place, SENTENCE, in_time, web};
 
 /// The promise for cancelling, wherever the work runs.
 const CANCEL: Duration = Duration::from_millis(500);
@@ -37,17 +37,6 @@ async fn post(daemon: &Daemon, path: &str, body: &Value) -> reqwest::Response {
 async fn json_of(response: reqwest::Response) -> Value {
     let text = response.text().await.expect("text");
     serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON: {text}"))
-}
-
-/// Two devices; the first has a llama-server of the test's own with a model that never ends.
-async fn endless_pair() -> (Engine, Daemon, Daemon) {
-    let engine = Engine::start("endless").await;
-    let (host, guest) = (Place::new("Desk").start().await, Place::new("Lap").start().await);
-    let spec = EngineSpec { url: engine.url.clone(), kind: None, key: None };
-    host.control.engine_add(spec).await.expect("it answers");
-    story::pair(&host, &guest).await;
-    offers(&guest, &host, "endless").await;
-    (engine, host, guest)
 }
 
 #[tokio::test]

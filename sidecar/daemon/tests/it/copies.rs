@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::story::{ask, found, offers, pair, question};
-use crate::harness::{Attic, Daemon, Hub, Place, Running, SENTENCE, cli_json, fixture, ok, refused, web};
+use crate::harness::{Attic, Daemon, Hub, Place, Running, SENTENCE, cli_json, ok, refused, stand_in, web};
 
 /// The file of the smallest model of the catalogue on a hub, on a device, and as a model.
 const ON_HUB: &str = "Qwen/Qwen3-0.6B-GGUF/resolve/main/Qwen3-0.6B-Q8_0.gguf";
@@ -17,14 +17,6 @@ const MODEL: &str = "Qwen3-0.6B-Q8_0";
 const VARIANT: &str = "qwen3-0.6b-q8_0";
 /// What is fetched again at most after a break, in bytes.
 const CHUNK: usize = 8 << 20;
-
-/// The model that always says the same, in the place of the real one, as large as asked.
-fn stand_in(size: usize) -> Vec<u8> {
-    let mut bytes = std::fs::read(fixture("chain")).expect("the model");
-    // What follows the tensors is of no concern to an engine.
-    bytes.resize(size.max(bytes.len()), 0x5a);
-    bytes
-}
 
 /// A device whose hub is at this address.
 fn device(name: &str, hub: &str) -> Place {

@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::harness::story::{ask, question};
-use crate::harness::{Hub, Place, Running, SENTENCE, cli, cli_json, fixture, ok, process, refused};
+use crate::harness::{Hub, Place, Running, SENTENCE, cli, cli_json, ok, process, refused, stand_in};
 
 /// The file of the smallest model of the catalogue on a hub, here, and as a model.
 const ON_HUB: &str = "Qwen/Qwen3-0.6B-GGUF/resolve/main/Qwen3-0.6B-Q8_0.gguf";
@@ -14,14 +14,6 @@ const MODEL: &str = "Qwen3-0.6B-Q8_0";
 const VARIANT: &str = "qwen3-0.6b-q8_0";
 /// What is fetched again at most after a pause, in bytes.
 const CHUNK: usize = 8 << 20;
-
-/// The model that always says the same, in the place of the real one, as large as asked.
-fn stand_in(size: usize) -> Vec<u8> {
-    let mut bytes = std::fs::read(fixture("chain")).expect("the model");
-    // What follows the tensors is of no concern to an engine.
-    bytes.resize(size.max(bytes.len()), 0x5a);
-    bytes
-}
 
 /// A device that gets its models from this hub.
 fn device(hub: &Hub) -> Place {

@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use myownmesh_control::api::ControlApiClient;
-use myownmesh_control::types::{Accepting, AnswerEvent, ChatRequest, EngineSpec, WaitState};
+use myownmesh_control::types::{Accepting, AnswerEvent, ChatRequest, WaitState};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::story::{self, ask, first_words, offers, question};
-use crate::harness::{Daemon, Engine, Place, Running, SENTENCE, Stream, api_error, refused, web};
+use crate::harness::story::{self, ask, endless_pair, first_words, offers, question};
+use crate::harness::{Engine, Place, Running, SENTENCE, Stream, api_error, refused, web};
 
 /// The promise for cancelling, wherever the work runs.
 const CANCEL: Duration = Duration::from_millis(500);
@@ -20,17 +20,6 @@ fn done(events: &[AnswerEvent]) -> &str {
         Some(AnswerEvent::Done { text, .. }) => text,
         other => panic!("no answer: {other:?}"),
     }
-}
-
-/// Two devices; the first has a llama-server of the test's own with a model that never ends.
-async fn endless_pair() -> (Engine, Daemon, Daemon) {
-    let engine = Engine::start("endless").await;
-    let (host, guest) = (Place::new("Desk").start().await, Place::new("Lap").start().await);
-    let spec = EngineSpec { url: engine.url.clone(), kind: None, key: None };
-    host.control.engine_add(spec).await.expect("it answers");
-    story::pair(&host, &guest).await;
-    offers(&guest, &host, "endless").await;
-    (engine, host, guest)
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ pub(crate) use self::attic::Attic;
 pub(crate) use self::cli::{Running, cli, cli_json, cli_with_input, ok, refused};
 pub(crate) use self::daemon::{Daemon, Watch, follow};
 pub(crate) use self::engine::{COUNT, Engine, Mock};
-pub(crate) use self::hub::Hub;
+pub(crate) use self::hub::{Hub, stand_in};
 pub(crate) use self::ollama::{DIGEST, Ollama};
 pub(crate) use self::place::Place;
 pub(crate) use self::web::{Stream, api_error, raw, web};

@@ -5,10 +5,12 @@ use std::ops::ControlFlow;
 use myownmesh_control::api::ControlApiClient;
 use myownmesh_control::error::ControlError;
 use myownmesh_control::types::{
-    AnswerEvent, ChatRequest, DeviceState, Invite, InviteOptions, JoinEvent, Knock, NetworkKind,
+    AnswerEvent, ChatRequest, DeviceState, EngineSpec, Invite, InviteOptions, JoinEvent, Knock, NetworkKind,
 };
 
 use super::daemon::{Daemon, follow};
+use super::engine::Engine;
+use super::place::Place;
 
 /// Founds a network.
 pub(crate) async fn found(daemon: &Daemon, name: &str) {
@@ -146,4 +148,15 @@ pub(crate) async fn read_on(daemon: &Daemon, request: ChatRequest) -> String {
         _ => ControlFlow::Continue(()),
     }));
     id
+}
+
+/// Two devices; the first has a llama-server of the test's own with a model that never ends.
+pub(crate) async fn endless_pair() -> (Engine, Daemon, Daemon) {
+    let engine = Engine::start("endless").await;
+    let (host, guest) = (Place::new("Desk").start().await, Place::new("Lap").start().await);
+    let spec = EngineSpec { url: engine.url.clone(), kind: None, key: None };
+    host.control.engine_add(spec).await.expect("it answers");
+    pair(&host, &guest).await;
+    offers(&guest, &host, "endless").await;
+    (engine, host, guest)
 }
