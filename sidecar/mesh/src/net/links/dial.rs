@@ -6,7 +6,8 @@
 //!    is given up for another one. Nothing here has a part in that.
 //! 2. **Reconnect.** A connection that is lost (5 s of silence, or a reset) is made again at once, then after 0.1, 0.2,
 //!    0.4 ... up to 30 s, each give or take a quarter so that devices do not move in step. Dialled is every place the
-//!    device told, and where multicast DNS sees it now.
+//!    device told, and where multicast DNS sees it now; within an attempt again and again, because a packet that was
+//!    lost is repeated only after ever longer pauses.
 //! 3. **Resolve again.** From the second attempt on the lookup server is asked, if the network has one.
 //! 4. **Relay.** From the second attempt on it is dialled through every relay of the network too, not only the one it
 //!    told: it may have moved to another.
@@ -16,8 +17,11 @@
 
 use std::time::Duration;
 
-use iroh::endpoint::{Connection, ConnectionError, TransportErrorCode};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use iroh::endpoint::{ConnectError, ConnectingError, Connection, ConnectionError, TransportErrorCode};
 use iroh::{Endpoint, EndpointAddr, RelayUrl};
+use tokio::time::{interval, timeout};
 
 use crate::api::ProbeCause;
 use crate::net::close::{self, CloseCode};
@@ -30,6 +34,9 @@ use crate::proto::welcome::MESH_ALPN;
 
 /// One attempt to reach a device ends after this time; iroh's own limit is far longer.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(4);
+/// Within an attempt it is dialled anew after this time, while what was dialled before goes on. QUIC repeats its first
+/// packet after 1, 3 and 7 s (RFC 9002, section 6.2.2); a link that comes back should not have to wait for that.
+const DIAL_AGAIN: Duration = Duration::from_millis(600);
 /// Waits between attempts, in milliseconds: fast at first, since a device that just started is back at once.
 const BACKOFF_MS: [u64; 9] = [0, 100, 200, 400, 800, 1_600, 4_000, 10_000, 30_000];
 /// As [`BACKOFF_MS`], after a refusal: it may be that the other side has not heard of us yet.
@@ -93,8 +100,7 @@ async fn connect_to(
     limit: Duration,
     tried: &str,
 ) -> Result<Connection, WelcomeError> {
-    use iroh::endpoint::{ConnectError, ConnectingError};
-    match tokio::time::timeout(limit, endpoint.connect(addr, alpn)).await {
+    match timeout(limit, first_to_answer(endpoint, addr, alpn)).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(
             ConnectError::Connection { source, .. }
@@ -117,6 +123,18 @@ async fn connect_to(
         }
         Ok(Err(_)) | Err(_) => {
             Err(WelcomeError { reason: format!("Nobody answers at {tried}."), refused: false, cause: None })
+        }
+    }
+}
+
+/// Dials again and again; what comes first of it counts, and the rest is dropped.
+async fn first_to_answer(endpoint: &Endpoint, addr: EndpointAddr, alpn: &[u8]) -> Result<Connection, ConnectError> {
+    let (mut dialled, mut again) = (FuturesUnordered::new(), interval(DIAL_AGAIN));
+    loop {
+        tokio::select! {
+            biased;
+            Some(answered) = dialled.next(), if !dialled.is_empty() => return answered,
+            _ = again.tick() => dialled.push(endpoint.connect(addr.clone(), alpn)),
         }
     }
 }
