@@ -39,5 +39,4 @@ pub use crate::proto::knock::InviteProblem;
 pub use crate::proto::name::{DeviceName, NameError, NetworkName};
 pub use crate::proto::record::{NetworkKind, Role};
 pub use crate::proto::settings::{MAX_RELAYS, NetworkSettings, SettingsError};
-pub use hyper::body::Incoming;
 pub use iroh::RelayUrl;

@@ -13,7 +13,6 @@ use std::time::Duration;
 use axum::body::Body;
 use futures_util::Stream;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -185,7 +184,7 @@ impl Mesh {
     ///
     /// Waits up to five seconds for a link that is being made. Dropping the answer, or this future, cancels the work on
     /// the other device. The target's path and query are sent; `Host` and `Connection` are set by the transport.
-    pub async fn request(&self, device: DeviceId, request: Request<Body>) -> Result<Response<Incoming>, MeshError> {
+    pub async fn request(&self, device: DeviceId, request: Request<Body>) -> Result<Response<Body>, MeshError> {
         let deadline = Instant::now() + LINK_PATIENCE;
         let mut table = self.inner.links.table();
         loop {

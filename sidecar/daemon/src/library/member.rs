@@ -1,12 +1,13 @@
 //! Another member of the network as a source of model files. Nothing it says is believed; see [`Holder`].
 
+use axum::body::Body;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use myownmesh_compute::EngineId;
 use myownmesh_compute::library::{FileName, HeldBytes, Holder, HolderError, Offered};
-use myownmesh_mesh::{DeviceId, Incoming, LinkState, MemberInfo, Mesh, MeshError, MeshSnapshot, PathKind};
+use myownmesh_mesh::{DeviceId, LinkState, MemberInfo, Mesh, MeshError, MeshSnapshot, PathKind};
 use serde_json::Value;
 
 use super::lent::LentFile;
@@ -45,7 +46,7 @@ impl Member {
         Self { mesh: mesh.clone(), device, name, variant: variant.to_owned() }
     }
 
-    async fn get(&self, path: &str, range: Option<String>) -> Result<http::Response<Incoming>, HolderError> {
+    async fn get(&self, path: &str, range: Option<String>) -> Result<http::Response<Body>, HolderError> {
         let mut request = Request::get(path);
         if let Some(range) = range {
             request = request.header(header::RANGE, range);

@@ -10,8 +10,8 @@ use axum::{Extension, Router};
 use http::Request;
 use http_body_util::BodyExt as _;
 use myownmesh_mesh::{
-    Asker, Code, DenyKind, DeviceId, DeviceName, Incoming, Invite, InviteOptions, JoinProgress, JoinStep, KnockInfo,
-    Mesh, MeshConfig, MeshError, MeshSnapshot, NetworkKind, NetworkName, Role,
+    Asker, Code, DenyKind, DeviceId, DeviceName, Invite, InviteOptions, JoinProgress, JoinStep, KnockInfo, Mesh,
+    MeshConfig, MeshError, MeshSnapshot, NetworkKind, NetworkName, Role,
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -102,7 +102,7 @@ impl Device {
         self.until(|picture| !picture.knocks.is_empty()).await.knocks[0].clone()
     }
 
-    pub(crate) async fn get(&self, from: DeviceId, path: &str) -> Result<http::Response<Incoming>, MeshError> {
+    pub(crate) async fn get(&self, from: DeviceId, path: &str) -> Result<http::Response<Body>, MeshError> {
         let request = Request::get(path).body(Body::empty()).unwrap();
         tokio::time::timeout(PATIENCE, self.mesh.request(from, request)).await.expect("an answer in time")
     }
