@@ -233,6 +233,7 @@ impl Actor {
                     client,
                     ended: None,
                     doubt: None,
+                    vital: engine.vital().map(|path| (path, engine.signs.clone())),
                     in_use: None,
                 }));
             }

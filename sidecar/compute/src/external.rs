@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::config::Tuning;
+use crate::forward::Signs;
 use crate::probe::Probe;
 use crate::{ComputeError, EngineInfo, EngineKind, EngineSpec, EngineState, ModelInfo};
 
@@ -14,6 +15,8 @@ pub(crate) struct External {
     pub(crate) spec: EngineSpec,
     /// Found on this device, not added by a person: listed only while it answers.
     pub(crate) discovered: bool,
+    /// What its answers show of it being alive.
+    pub(crate) signs: Signs,
     /// Tells a late answer about an engine that was removed and added again from a current one.
     pub(crate) generation: u64,
     pub(crate) models: Vec<ModelInfo>,
@@ -32,6 +35,7 @@ impl External {
         Self {
             spec,
             discovered,
+            signs: Signs::default(),
             generation,
             models: Vec::new(),
             kind,
@@ -87,6 +91,15 @@ impl External {
     /// Whether it has the model. Ollama's `name` means `name:latest`.
     pub(crate) fn has(&self, model: &str) -> bool {
         self.models.iter().any(|known| known.id == model || known.id.strip_suffix(":latest") == Some(model))
+    }
+
+    /// A path that it answers at once whatever it works on; none for an engine that may be able to do one thing only.
+    pub(crate) fn vital(&self) -> Option<&'static str> {
+        match self.kind? {
+            EngineKind::LlamaServer => Some("/health"),
+            EngineKind::Ollama => Some("/api/version"),
+            EngineKind::OpenAi => None,
+        }
     }
 
     /// The engine as a reader sees it.

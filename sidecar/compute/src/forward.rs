@@ -13,15 +13,17 @@ use futures_util::StreamExt as _;
 use futures_util::stream::{BoxStream, unfold};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
-use tokio::sync::{Notify, oneshot};
-use tokio::time::timeout;
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::{Instant, timeout};
 
 use crate::builtin::{ExitWatch, InUse};
 use crate::client::{broke_off, check, send_error, with_key};
 use crate::{ComputeError, EngineId, EngineUrl, Secret};
 
-/// How long a child of ours may say nothing before it is looked after.
+/// How long an engine may say nothing before it is looked after.
 const QUIET: Duration = Duration::from_secs(2);
+/// How long an engine that is no child of ours may take to show that it is alive; with [`QUIET`] less than 5 s.
+const ALIVE: Duration = Duration::from_millis(2500);
 /// How long the end of a child may take to be known after its connection broke.
 const EXIT_KNOWN: Duration = Duration::from_millis(1500);
 /// Headers of an engine's answer that are handed on. An allow list: llama-server, for one, sends headers that open
@@ -93,9 +95,25 @@ pub(crate) struct Target {
     pub(crate) ended: Option<ExitWatch>,
     /// For a child of ours: has it looked after.
     pub(crate) doubt: Option<Arc<Notify>>,
+    /// For another engine: where it answers at once, and what other answers of it show.
+    pub(crate) vital: Option<(&'static str, Signs)>,
     /// For a child of ours: keeps it, as long as it answers.
     #[expect(dead_code, reason = "held to be dropped")]
     pub(crate) in_use: Option<InUse>,
+}
+
+/// When something of an engine was last heard, in any of its answers; clones share it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Signs(Arc<watch::Sender<Option<Instant>>>);
+
+impl Signs {
+    fn note(&self) {
+        self.0.send_replace(Some(Instant::now()));
+    }
+
+    fn are_fresh(&self) -> bool {
+        self.0.borrow().is_some_and(|heard| heard.elapsed() < QUIET + ALIVE)
+    }
 }
 
 /// Where the actor sends a [`Target`]. The receiver may be gone: the request was cancelled.
@@ -121,7 +139,7 @@ impl Target {
     pub(crate) async fn send(self, path: OpenAiPath, body: Bytes) -> Result<Sent, ComputeError> {
         let request = self.client.post(self.url.join(path.as_str())).header(CONTENT_TYPE, "application/json");
         let sent = pin!(with_key(request, self.key.as_ref()).body(body).send());
-        let response = match self.awaited(sent).await {
+        let response = match self.awaited(sent).await? {
             Ok(response) => response,
             Err(error) if self.ended.is_some() => {
                 let gone = error.is_connect();
@@ -144,24 +162,44 @@ impl Target {
     fn stream(self, response: reqwest::Response) -> EngineBody {
         let state = (self, response.bytes_stream().boxed());
         let pieces = unfold(state, |(target, mut pieces)| async move {
-            let piece = match target.awaited(pieces.next()).await? {
-                Ok(bytes) => Ok(bytes),
-                Err(error) => Err(target.explain(&error).await),
+            let piece = match target.awaited(pieces.next()).await {
+                Ok(None) => return None,
+                Ok(Some(Ok(bytes))) => Ok(bytes),
+                Ok(Some(Err(error))) => Err(target.explain(&error).await),
+                Err(error) => Err(error),
             };
             Some((piece, (target, pieces)))
         });
         pieces.boxed()
     }
 
-    /// Waits for something of the engine. When a child of ours says nothing for a while it is looked after: one that
-    /// stands still is ended, and its connections break.
-    async fn awaited<F: Future + Unpin>(&self, mut something: F) -> F::Output {
+    /// Waits for something of the engine, and looks after one that says nothing for a while. A child of ours that stands
+    /// still is ended, and its connections break. Another engine has to answer a question that costs it nothing, unless
+    /// something of it is heard elsewhere: one that cannot keeps its connections open and would be waited for without end.
+    async fn awaited<F: Future + Unpin>(&self, mut something: F) -> Result<F::Output, ComputeError> {
         loop {
-            match timeout(QUIET, &mut something).await {
-                Ok(output) => return output,
-                Err(_) => self.doubt.iter().for_each(|doubt| doubt.notify_one()),
+            if let Ok(output) = timeout(QUIET, &mut something).await {
+                if let Some((_, signs)) = &self.vital {
+                    signs.note();
+                }
+                return Ok(output);
+            }
+            self.doubt.iter().for_each(|doubt| doubt.notify_one());
+            let Some((path, signs)) = &self.vital else { continue };
+            tokio::select! {
+                biased;
+                output = &mut something => return Ok(output),
+                alive = self.answers(path) => if !alive && !signs.are_fresh() {
+                    return Err(ComputeError::Slow { url: self.url.clone(), after: QUIET + ALIVE });
+                },
             }
         }
+    }
+
+    /// Whether the engine answers anything at all.
+    async fn answers(&self, path: &str) -> bool {
+        let asked = with_key(self.client.get(self.url.join(path)), self.key.as_ref()).send();
+        timeout(ALIVE, asked).await.is_ok_and(|answer| answer.is_ok())
     }
 
     /// Why the connection broke: for a child of ours how it ended, else what the connection says.

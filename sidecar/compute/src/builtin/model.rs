@@ -107,6 +107,7 @@ impl Model {
             client: client.clone(),
             ended: Some(running.ended.clone()),
             doubt: Some(running.doubt.clone()),
+            vital: None,
             in_use: Some(in_use),
         })
     }

@@ -20,7 +20,7 @@ fn children_in(folder: &Path) -> Vec<i32> {
     pids.filter(|pid: &i32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == folder)).collect()
 }
 
-fn only_child_in(folder: &Path) -> i32 {
+pub(crate) fn only_child_in(folder: &Path) -> i32 {
     let children = children_in(folder);
     assert_eq!(children.len(), 1, "{children:?}");
     children[0]

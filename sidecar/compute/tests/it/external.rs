@@ -2,7 +2,9 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -22,7 +24,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::support::{ask, bare, open_stream, seen, soon, spec, text_of, words_in};
+use crate::children::only_child_in;
+use crate::support::{Home, ask, bare, fixture, open_stream, seen, soon, spec, text_of, words_in};
 
 /// A server on loopback that ends with the test.
 pub(crate) struct Server {
@@ -310,5 +313,50 @@ async fn an_answer_cut_short_is_an_error_and_not_an_end() {
     let error = text_of(answer).await.expect_err("cut");
     assert_eq!(error.kind(), ErrorKind::EngineFailed);
     assert!(error.to_string().contains("broke off before the answer was complete"), "{error}");
+    compute.shutdown().await;
+}
+
+/// A llama-server that somebody else has started, without an end to its answers.
+async fn foreign() -> (tokio::process::Child, String) {
+    let home = Home::with(&["endless.gguf"]).await;
+    soon(home.compute.load("endless")).await.expect("loaded");
+    let binary = std::fs::read_link(format!("/proc/{}/exe", only_child_in(&home.run_dir()))).expect("a program");
+    home.compute.shutdown().await;
+    let free = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = free.local_addr().expect("bound");
+    drop(free);
+    let mut server = tokio::process::Command::new(binary);
+    server.args(["--host", "127.0.0.1", "--port", &address.port().to_string(), "-t", "1", "-c", "8192", "-m"]);
+    server.arg(fixture("endless.gguf")).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    (server.spawn().expect("started"), format!("http://{address}"))
+}
+
+/// A process that is stopped keeps its connections open: without a look at it, its answers would be waited for for ever.
+#[tokio::test]
+async fn an_engine_that_stands_still_is_given_up() {
+    let (server, url) = foreign().await;
+    let compute = bare().await;
+    let added = soon(async {
+        loop {
+            if let Ok(info) = compute.add_engine(spec(&url)).await {
+                break info;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    let model = added.await.models[0].clone();
+    let mut answer = open_stream(&compute, &model).await.expect("a stream");
+    soon(answer.body.next()).await.expect("a piece").expect("a good one");
+    let pid =
+        rustix::process::Pid::from_raw(i32::try_from(server.id().expect("it runs")).expect("an id")).expect("an id");
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("a process of ours");
+    let stopped = Instant::now();
+    let error = loop {
+        if let Err(error) = soon(answer.body.next()).await.expect("an error before the end") {
+            break error;
+        }
+    };
+    eprintln!("given up after {:?}", stopped.elapsed());
+    assert_eq!(error.kind(), ErrorKind::EngineSlow, "{error}");
     compute.shutdown().await;
 }
