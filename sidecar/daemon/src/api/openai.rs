@@ -81,7 +81,7 @@ fn enter(
 ) -> Result<Job, ApiError> {
     tracing::debug!(asker = %asker.device_id.short(), model = question.model, "a member asks");
     let leave = api.leave(asker, MemberScope::Chat)?;
-    let routes = route::resolve(Via::Local, Some(&question.model), &api.offers())?;
+    let routes = route::resolve(Via::Local, Some(&question.model), &[api.own_offer()])?;
     let model = routes[0].model.clone();
     let (device, name) = (asker.device_id, asker.name.to_string());
     let guest = Guest { network: asker.network, device, name: name.clone(), model: model.clone() };
@@ -123,10 +123,5 @@ async fn serve_stream(
     (question, request): (Question, RequestName),
     (id, loss): (&str, LinkLoss),
 ) -> Result<Response<Body>, ApiError> {
-    if let Some(running) = api.lent.again(asker, id, loss.clone()).await? {
-        return Ok(running);
-    }
-    let job = enter(api, path, asker, question, request)?;
-    let worker = api.clone();
-    api.lent.begin(asker, id, loss, |steps| job.run(worker, steps)).await
+    api.lent.answer(asker, id, loss, || Ok(enter(api, path, asker, question, request)?.steps(api.clone()))).await
 }

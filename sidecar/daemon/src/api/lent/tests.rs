@@ -1,11 +1,16 @@
 //! What an answer promises to its asker, and refuses everybody else.
 
 use axum::body::BodyDataStream;
+use bytes::Bytes;
 use futures_util::StreamExt;
+use futures_util::stream::{once, pending, unfold};
+use http::HeaderValue;
 use myownmesh_mesh::{DeviceName, Role};
 use tokio_util::sync::CancellationToken;
 
+use super::work::Step;
 use super::*;
+use crate::api::side::Side;
 
 const ID: &str = "0123456789abcdef";
 
@@ -25,7 +30,7 @@ fn headers(last: &str) -> HeaderMap {
 /// An answer whose work is a test's: steps go in, and it tells when the work was dropped.
 struct Answer {
     lent: Lent,
-    steps: Steps,
+    steps: mpsc::Sender<Step>,
     ended: CancellationToken,
     loss: LinkLoss,
     body: BodyDataStream,
@@ -33,20 +38,20 @@ struct Answer {
 
 impl Answer {
     async fn begin() -> Self {
-        let (lent, loss, ended) = (Lent::start(), LinkLoss::default(), CancellationToken::new());
-        let (given, taken) = oneshot::channel();
+        let (lent, loss, ended) = (Lent::default(), LinkLoss::default(), CancellationToken::new());
+        let (steps, told) = mpsc::channel(16);
         let dropped = ended.clone().drop_guard();
-        let asker = asker(1, 1);
-        let begun = lent.begin(&asker, ID, loss.clone(), |steps| async move {
-            let _dropped = dropped;
-            let _ = steps.send(event("one")).await;
-            let _ = given.send(steps);
-            std::future::pending::<()>().await;
+        let work = unfold((told, dropped), |(mut told, dropped)| async move {
+            let step = told.recv().await?;
+            Some((step, (told, dropped)))
         });
+        steps.send(event("one")).await.expect("taken");
+        let asker = asker(1, 1);
+        let begun = lent.answer(&asker, ID, loss.clone(), || Ok(work.boxed()));
         let response = begun.await.expect("it begins");
         assert_eq!(response.headers()[ANSWER], ID);
         let body = response.into_body().into_data_stream();
-        Self { lent: lent.clone(), steps: taken.await.expect("steps"), ended, loss, body }
+        Self { lent: lent.clone(), steps, ended, loss, body }
     }
 
     async fn resume(&self, asker: &Asker, last: &str) -> Result<BodyDataStream, ApiError> {
@@ -68,6 +73,17 @@ async fn next(body: &mut BodyDataStream) -> String {
     }
 }
 
+/// Does something while the connection of a reader goes on, as it does; nothing is told on it but its end.
+async fn beside<T>(body: &mut BodyDataStream, something: impl Future<Output = T>) -> T {
+    let mut something = std::pin::pin!(something);
+    tokio::select! {
+        biased;
+        done = &mut something => return done,
+        told = body.next() => assert!(told.is_none(), "its reader was told {told:?}"),
+    }
+    something.await
+}
+
 #[tokio::test]
 async fn a_reader_that_was_lost_misses_nothing() {
     let mut answer = Answer::begin().await;
@@ -83,7 +99,7 @@ async fn a_reader_that_was_lost_misses_nothing() {
         assert_eq!(next(&mut again).await, format!("id: {number}\ndata: {text}\n\n"));
     }
     // Whoever comes next takes the place of the one before.
-    let mut third = answer.resume(&asker(1, 1), "3").await.expect("it runs");
+    let mut third = beside(&mut again, answer.resume(&asker(1, 1), "3")).await.expect("it runs");
     assert_eq!(next(&mut third).await, "id: 4\ndata: four\n\n");
     assert!(again.next().await.is_none(), "the one before gets no more");
     drop(again);
@@ -99,7 +115,9 @@ async fn nobody_reads_the_answer_of_another() {
     for stranger in [asker(2, 1), asker(1, 2)] {
         let refused = answer.resume(&stranger, "0").await.expect_err("it is not theirs");
         assert_eq!(refused.status(), http::StatusCode::NOT_FOUND);
-        assert!(answer.lent.again(&stranger, ID, LinkLoss::default()).await.expect("a good id").is_none());
+        let own =
+            answer.lent.answer(&stranger, ID, LinkLoss::default(), || Ok(once(async { event("own") }).boxed())).await;
+        assert_eq!(next(&mut own.expect("a new one").into_body().into_data_stream()).await, "id: 1\ndata: own\n\n");
     }
     answer.steps.send(event("two")).await.expect("taken");
     assert_eq!(next(&mut answer.body).await, "id: 2\ndata: two\n\n", "its reader was not disturbed");
@@ -112,7 +130,9 @@ async fn numbers_that_never_were_lead_nowhere() {
     for (last, status) in
         [("2", 404), ("18446744073709551615", 404), ("18446744073709551616", 400), ("-1", 400), ("x", 400)]
     {
-        let refused = answer.resume(&asker(1, 1), last).await.expect_err("nothing is there");
+        let (lap, headers) = (asker(1, 1), headers(last));
+        let resumed = answer.lent.resume(&lap, ID, &headers, LinkLoss::default());
+        let refused = beside(&mut answer.body, resumed).await.expect_err("nothing is there");
         assert_eq!(refused.status().as_u16(), status, "{last}");
     }
     for id in ["", "short", "../../../../../etc/passwd", &"x".repeat(65)] {
@@ -177,15 +197,11 @@ async fn silence_is_told_to_be_none() {
 
 #[tokio::test]
 async fn answers_that_were_heard_make_room_and_those_that_run_do_not() {
-    let (lent, lap) = (Lent::start(), asker(1, 1));
+    let (lent, lap) = (Lent::default(), asker(1, 1));
     let begin = async |number: usize, ends: bool| {
-        let work = move |steps: Steps| async move {
-            let _ = steps.send(event("[DONE]")).await;
-            if !ends {
-                std::future::pending::<()>().await;
-            }
-        };
-        lent.begin(&lap, &format!("{number:016}"), LinkLoss::default(), work).await
+        let end = once(async { event("[DONE]") });
+        let work = move || Ok(if ends { end.boxed() } else { end.chain(pending()).boxed() });
+        lent.answer(&lap, &format!("{number:016}"), LinkLoss::default(), work).await
     };
     // Many more than are kept, one after another: each is heard to its end.
     for number in 0..MOST + 100 {
