@@ -38,15 +38,19 @@ await runMain(async () => {
   if (unknown.length > 0) {
     throw new Refusal(`There is no benchmark ${unknown.join(', ')}. There are: ${Object.keys(BENCHES).join(', ')}.`);
   }
-  const odd = flags.filter((flag) => flag !== '--quick');
-  if (odd.length > 0) throw new Refusal(`${odd.join(', ')} is unknown. There is --quick, for mesh and sync.`);
+  const models = flags.filter((flag) => flag.startsWith('--model='));
+  const quick = flags.filter((flag) => flag === '--quick');
+  const odd = flags.filter((flag) => !models.includes(flag) && !quick.includes(flag));
+  if (odd.length > 0) {
+    throw new Refusal(`${odd.join(', ')} is unknown. There is --quick, for mesh and sync, and --model=NAME for inference.`);
+  }
   const wanted = names.length > 0 ? names : Object.keys(BENCHES);
   if (wanted.includes('inference') || wanted.includes('planner')) await makeMedium();
   const { env } = await prepareFor(new Set(wanted.flatMap((name) => BENCHES[name].needs)));
   for (const name of wanted) {
     const { crate, about, json, command: own } = BENCHES[name];
     say(`\n# ${name}: ${about}\n`);
-    const options = json ? [...flags, '--json', at('out', 'bench', `${name}.json`)] : [];
+    const options = json ? [...quick, '--json', at('out', 'bench', `${name}.json`)] : name === 'inference' ? models : [];
     const command = own ?? ['--bench', name, '--', ...options];
     await must(`The benchmark ${name}`, 'cargo', ['bench', '-p', crate, ...command], { show: true, env });
   }

@@ -1,6 +1,6 @@
 //! What the mesh costs: the same llama-server asked directly, through this device's API, and through a peer's.
 //!
-//! `npm run bench -- inference` runs it. Three llama-servers of its own, each with one model, serve everyone; two real
+//! `npm run bench -- inference` runs it, `npm run bench -- inference --model=small` with that model alone. Three llama-servers of its own, each with one model, serve everyone; two real
 //! daemons on loopback share them: *desk* lends, *laptop* borrows. Requests to the three paths alternate inside one run, so the
 //! machine's drift hits all alike, and what counts are the differences and ratios between the paths.
 
@@ -64,6 +64,8 @@ async fn main() -> Result<()> {
         desk.add_engine(engine).await?;
     }
     desk.command(&["network", "create", "bench"]).await?;
+    // As many as are asked at once below; by default four of a member's requests run and the others wait.
+    desk.command(&["lend", "set", "--concurrent", "32"]).await?;
     let mut laptop = Daemon::start("Laptop").await?;
     let invite = desk.command(&["invite", "--approved"]).await?;
     let link = invite["invite"].as_str().context("the invite has no link")?;
@@ -73,7 +75,9 @@ async fn main() -> Result<()> {
     }
     println!("Machine: {}; llama-server with one thread\n", machine::describe());
     let daemons = [desk.pid, laptop.pid];
-    for engine in &engines {
+    let named: Vec<String> =
+        std::env::args().filter_map(|argument| argument.strip_prefix("--model=").map(str::to_owned)).collect();
+    for engine in engines.iter().filter(|engine| named.is_empty() || named.iter().any(|name| name == engine.model)) {
         let targets = [
             Target::new("direct to llama-server", &engine.url, engine.model, Some(&engine.key)),
             Target::new("this device's API", desk.api()?, engine.model, None),
