@@ -25,6 +25,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
+use crate::card::Card;
 use crate::collections;
 use crate::convert;
 use crate::daemon::Daemon;
@@ -226,7 +227,7 @@ async fn cards(daemon: &Daemon) {
     let (mut compute, mut lending, mut mesh) = (daemon.compute.watch(), daemon.lending.watch(), daemon.mesh.watch());
     let mut machine = daemon.machine.clone();
     let mut underway = daemon.library.underway().watch();
-    let mut published = None;
+    let (mut published, mut waited) = (None::<(Option<NetworkId>, Card)>, false);
     loop {
         // Marked as seen before they are looked at, so that no change falls in between.
         compute.mark_unchanged();
@@ -236,10 +237,18 @@ async fn cards(daemon: &Daemon) {
         let (active, card) = {
             let picture = mesh.borrow_and_update().clone();
             daemon.lending.called(picture.device_name.as_str());
-            (picture.active, daemon.lent_card(&picture).to_value())
+            (picture.active, daemon.lent_card(&picture))
         };
-        if active.is_some() && published.as_ref() != Some(&(active, card.clone())) {
-            match daemon.mesh.publish_card(card.clone()).await {
+        let told = published.as_ref().filter(|(network, _)| *network == active).map(|(_, card)| card);
+        // Requests come and go; only a queue that lasts is worth a word to everybody.
+        let passing = told.is_some_and(|told| *told != card && Card { queue: told.queue, ..card.clone() } == *told);
+        if passing && !std::mem::replace(&mut waited, passing) {
+            tokio::time::sleep(COALESCE).await;
+            continue;
+        }
+        waited = false;
+        if active.is_some() && told != Some(&card) {
+            match daemon.mesh.publish_card(card.to_value()).await {
                 Ok(()) => published = Some((active, card)),
                 Err(error) => tracing::warn!(%error, "what this device offers could not be told"),
             }

@@ -46,6 +46,7 @@ mod platform;
 mod prompts;
 mod ring;
 mod route;
+mod scan;
 mod scopes;
 mod secrets;
 pub mod serve;

@@ -1,6 +1,7 @@
 //! A streamed answer of another device, as this one reads it: numbered events in, plain events out. When the link is
 //! lost it is read on after the last event as soon as the device is there again; not an event is lost or doubled.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
@@ -12,7 +13,7 @@ use http::{Request, StatusCode};
 use myownmesh_compute::OpenAiPath;
 use myownmesh_control::error::ErrorCode;
 use myownmesh_mesh::{DeviceId, Mesh, MeshError};
-use tokio::time::{Instant, interval, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, interval, sleep_until, timeout};
 
 use super::lent::{ANSWER, ANSWERS, LAST_EVENT};
 use super::side::Side;
@@ -71,6 +72,8 @@ pub(super) struct Borrowed {
     commented: Option<Instant>,
     /// When a silence is told next.
     silent_at: Instant,
+    /// Rings when it is time to doubt the link, or to tell a silence; at times too early, never too late.
+    alarm: Pin<Box<Sleep>>,
     told_lost: bool,
     resuming: Resuming,
 }
@@ -109,6 +112,7 @@ impl Borrowed {
             heard: Instant::now(),
             commented: None,
             silent_at: Instant::now() + SILENT,
+            alarm: Box::pin(sleep_until(Instant::now() + DOUBT)),
             told_lost: false,
             resuming: Resuming::No,
         }
@@ -144,6 +148,7 @@ impl Borrowed {
                     _ if resumable => {
                         self.lost = true;
                         self.silent_at = self.silent_at.min(Instant::now() + GONE);
+                        self.set_alarm();
                     }
                     _ => return Some(Err(self.bond.cause().await)),
                 },
@@ -161,17 +166,29 @@ impl Borrowed {
                     Err(Some(error)) => return Some(Err(error)),
                     Err(None) => return Some(Err(self.bond.forgotten())),
                 },
-                () = sleep_until(self.heard + DOUBT), if resumable && !doubted => {}
-                () = sleep_until(self.silent_at), if resumable => {
-                    if self.heard.elapsed() >= PATIENCE {
+                () = &mut self.alarm, if resumable => {
+                    let silent = Instant::now() >= self.silent_at;
+                    if silent && self.heard.elapsed() >= PATIENCE {
                         return Some(Err(self.bond.cause().await));
                     }
-                    self.silent_at = Instant::now() + SILENT;
-                    self.told_lost = true;
-                    return Some(Ok(Piece::Silent));
+                    if silent {
+                        self.silent_at = Instant::now() + SILENT;
+                    }
+                    self.set_alarm();
+                    if silent {
+                        self.told_lost = true;
+                        return Some(Ok(Piece::Silent));
+                    }
                 }
             }
         }
+    }
+
+    /// Sets the alarm anew. Not after every word: most of the time it would be moved a thousand times before it rings.
+    fn set_alarm(&mut self) {
+        let doubt = self.heard + DOUBT;
+        let due = if doubt > Instant::now() { doubt.min(self.silent_at) } else { self.silent_at };
+        self.alarm.as_mut().reset(due);
     }
 
     /// Something was heard.

@@ -7,10 +7,9 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use http::{HeaderValue, Response, StatusCode, header};
-use http_body_util::BodyExt;
 use myownmesh_compute::{ComputeError, EngineKind, EngineResponse, ModelState, OpenAiPath};
 use myownmesh_control::error::ErrorCode;
-use myownmesh_mesh::{DeviceId, Incoming, Mesh, MeshError};
+use myownmesh_mesh::{DeviceId, Mesh, MeshError};
 use tokio::time::timeout;
 
 use super::body::Question;
@@ -259,7 +258,7 @@ async fn post(
     path: OpenAiPath,
     (id, name): (Option<&str>, &RequestName),
     body: Bytes,
-) -> Result<Response<Incoming>, ApiError> {
+) -> Result<Response<Body>, ApiError> {
     match mesh.request(device, borrowed::ask(path, id, name, &body)?).await {
         Err(MeshError::Lost(reason)) => {
             tracing::info!(device = %device.short(), reason, "asked once more");

@@ -61,7 +61,7 @@ pub(crate) use ledger::{LEDGER, Told};
 use lent::Lent;
 pub(crate) use listener::{bind, serve};
 pub(crate) use model_files::routes as model_files;
-pub(crate) use offers::offers;
+use offers::Cards;
 pub(crate) use onward::Find;
 pub(crate) use requests::Requests;
 pub(crate) use side::Side;
@@ -109,6 +109,7 @@ pub(crate) struct Api {
     machine: watch::Receiver<Option<Machine>>,
     ledger: Ledger,
     lent: Lent,
+    cards: Cards,
     /// Set once the mesh runs; it needs the router to start.
     mesh: Arc<OnceLock<Mesh>>,
 }
@@ -135,8 +136,8 @@ impl Api {
     /// An API without peers yet.
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { compute, lending, scopes, activity, ledger, rates, machine } = parts;
-        let lent = Lent::start();
-        Self { compute, lending, scopes, activity, ledger, rates, machine, lent, mesh: Arc::default() }
+        let (lent, cards, mesh) = (Lent::default(), Cards::default(), Arc::default());
+        Self { compute, lending, scopes, activity, rates, machine, ledger, lent, cards, mesh }
     }
 
     /// Gives it the mesh, once.
@@ -148,7 +149,15 @@ impl Api {
     /// What every device offers now, this one first.
     pub(crate) fn offers(&self) -> Vec<Offer> {
         let mesh = self.mesh.get().map(Mesh::snapshot);
-        offers(mesh.as_deref(), &self.compute.snapshot(), &self.lending, *self.machine.borrow(), &self.rates)
+        let mut offers = vec![self.own_offer()];
+        offers.extend(offers::others(mesh.as_deref(), &self.cards, &self.rates));
+        offers
+    }
+
+    /// What this device offers.
+    fn own_offer(&self) -> Offer {
+        let mesh = self.mesh.get().map(Mesh::snapshot);
+        offers::own(mesh.as_deref(), &self.compute.snapshot(), &self.lending, *self.machine.borrow(), &self.rates)
     }
 
     /// The candidates that `find` picks. Where it finds none, and a device is only just being reached (this one has

@@ -5,6 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde::Deserialize;
 
 use super::side::Side;
+use crate::scan::holds;
 use crate::sse;
 
 /// The field of a request that asks for it.
@@ -83,10 +84,6 @@ fn told(event: &[u8]) -> Option<Told> {
     }
     let data = sse::data(event).pop()?;
     serde_json::from_str::<Chunk>(&data).ok().map(|chunk| chunk.prompt_progress)
-}
-
-fn holds(bytes: &[u8], what: &[u8]) -> bool {
-    bytes.windows(what.len()).any(|window| window == what)
 }
 
 #[cfg(test)]

@@ -22,14 +22,13 @@ use tokio_util::sync::CancellationToken;
 use super::shape::Shape;
 use crate::events::Events;
 use crate::route::Route;
+use crate::scan::number_behind;
 use crate::text::{now_ms, quotable};
 
 /// How many requests are listed; of those that have ended, the oldest make room.
 const KEPT: usize = 256;
 /// How often those who look are told of changes at most.
 const TELL_EVERY: Duration = Duration::from_millis(250);
-/// How near to the end of a piece a count of tokens is looked for, in bytes.
-const COUNT_WITHIN: usize = 4096;
 /// Names of the number of tokens of an answer, as OpenAI, Ollama and Anthropic call it.
 const COUNTS: [&[u8]; 3] = [b"\"completion_tokens\":", b"\"eval_count\":", b"\"output_tokens\":"];
 
@@ -164,16 +163,9 @@ impl Drop for Entry {
     }
 }
 
-/// The number of tokens that a piece tells of, in whichever protocol. Read without parsing: the rest is none of our
-/// business here.
+/// The number of tokens that a piece tells of, in whichever protocol.
 fn tokens(piece: &[u8]) -> Option<u64> {
-    let piece = &piece[piece.len().saturating_sub(COUNT_WITHIN)..];
-    COUNTS.iter().find_map(|key| {
-        let at = piece.windows(key.len()).rposition(|window| window == *key)?;
-        let rest = piece[at + key.len()..].trim_ascii_start();
-        let digits = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
-        std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()
-    })
+    COUNTS.iter().find_map(|key| number_behind(key, piece))
 }
 
 #[cfg(test)]

@@ -9,11 +9,9 @@ use tokio::time::Instant;
 
 use crate::activity::{Activity, Told};
 use crate::ledger::{Amount, Entry, Ledger, RequestName};
+use crate::scan::number_behind;
 use crate::sse;
 use crate::text::quotable;
-
-/// How near to its end an answer tells its usage, in bytes.
-const USAGE_WITHIN: usize = 4096;
 
 /// Whose model answers whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,16 +168,6 @@ impl Drop for Tally {
     }
 }
 
-/// The number behind the last `key`. Read without parsing: the rest is none of our business here.
-fn number_behind(key: &[u8], json: &[u8]) -> Option<u64> {
-    // It stands at the end; a long list of embeddings before it is not worth a look.
-    let json = &json[json.len().saturating_sub(USAGE_WITHIN)..];
-    let at = json.windows(key.len()).rposition(|window| window == key)?;
-    let digits: Vec<u8> =
-        json[at + key.len()..].trim_ascii_start().iter().copied().take_while(u8::is_ascii_digit).collect();
-    std::str::from_utf8(&digits).ok()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use myownmesh_control::types::ActivityFilter;
@@ -188,16 +176,6 @@ mod tests {
     use super::*;
     use crate::events::Events;
     use crate::store::Store;
-
-    #[test]
-    fn only_a_number_is_a_count() {
-        let completion_tokens = |json| number_behind(b"\"completion_tokens\":", json);
-        assert_eq!(completion_tokens(br#"{"usage":{"completion_tokens": 12,"total_tokens":30}}"#.as_slice()), Some(12));
-        assert_eq!(completion_tokens(br#"{"usage":{"completion_tokens":null}}"#), None);
-        assert_eq!(completion_tokens(br#"{"usage":{"completion_tokens":99999999999999999999}}"#), None);
-        assert_eq!(completion_tokens(br#"{"text":"completion_tokens"#), None);
-        assert_eq!(completion_tokens(b""), None);
-    }
 
     #[tokio::test]
     async fn each_use_is_told_once_and_without_a_word_of_it() {

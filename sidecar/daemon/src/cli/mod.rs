@@ -77,14 +77,12 @@ fn run(cli: Cli, out: Output) -> Result<(), Failure> {
     let home =
         Home::find(cli.home.as_deref()).map_err(|error| Failure::new(ErrorCode::HomeUnusable, error.to_string()))?;
     let context = Context { home, out };
-    let mut builder = match cli.command {
-        Command::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
-        _ => tokio::runtime::Builder::new_current_thread(),
+    let built = match cli.command {
+        Command::Serve(_) => serve::runtime(),
+        _ => tokio::runtime::Builder::new_current_thread().enable_all().build(),
     };
-    let runtime = builder
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(ErrorCode::Internal, format!("The program cannot start: {error}.")))?;
+    let runtime =
+        built.map_err(|error| Failure::new(ErrorCode::Internal, format!("The program cannot start: {error}.")))?;
     let result = runtime.block_on(dispatch(cli.command, &context));
     // A read of standard input that nobody waits for any more must not hold the process.
     runtime.shutdown_background();

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::predict::tokens_in;
 use super::rates::{Key, Rates, Sample, Timings};
+use crate::scan::holds;
 
 /// How near to its end an answer tells what it cost, in bytes.
 const COST_WITHIN: usize = 8192;
@@ -84,10 +85,9 @@ impl Meter {
 
     /// A word at the side: who waits for others is not slow, and what loads was not loaded.
     fn aside(&mut self, line: &[u8]) {
-        let says = |word: &[u8]| line.windows(word.len()).any(|window| window == word);
-        if says(b"\"queued\"") {
+        if holds(line, b"\"queued\"") {
             self.asked = Instant::now();
-        } else if says(b"\"loading\"") {
+        } else if holds(line, b"\"loading\"") {
             self.sample.loaded = false;
         }
     }
@@ -105,11 +105,10 @@ impl Meter {
         self.first.get_or_insert(self.last);
         self.pieces = self.pieces.saturating_add(1);
         // Only the last chunks tell a cost or an end by the limit; others are not looked at more closely.
-        let says = |word: &[u8]| data.windows(word.len()).any(|window| window == word);
-        if says(b"\"finish_reason\":\"length\"") {
+        if holds(data, b"\"finish_reason\":\"length\"") {
             self.cut = true;
         }
-        if says(b"\"usage\":{") || says(b"\"timings\":{") {
+        if holds(data, b"\"usage\":{") || holds(data, b"\"timings\":{") {
             self.cost(data);
         }
     }

@@ -5,12 +5,14 @@
 //! does not stay; from the fourth on each new one has [`ALPHA`]. With 0.3 the last six answers make up nine tenths: a
 //! device that became busy, or hot, is noticed within a few answers, and a single hiccup moves little.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use myownmesh_mesh::DeviceId;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,6 +26,8 @@ const ALPHA: f64 = 0.3;
 const MAX_KEPT: usize = 1000;
 /// What may wait to be written. More is left out: the next answer writes the same row.
 const INBOX: usize = 256;
+/// What is learned within this time is written together.
+const GATHER: Duration = Duration::from_secs(1);
 /// Fewest tokens of a question that say something about the rate of reading.
 const MIN_PROMPT: u32 = 8;
 /// The same where the engine does not measure it itself.
@@ -210,6 +214,9 @@ pub(crate) type Key = (DeviceId, String);
 
 type Table = HashMap<Key, (Rate, i64)>;
 
+/// A row of the table, as it is written.
+type Row = (Key, Rate, i64);
+
 /// The handle; clones share it.
 #[derive(Clone)]
 pub(crate) struct Rates {
@@ -270,17 +277,33 @@ struct Keeper {
 impl Keeper {
     async fn run(mut self, stop: CancellationToken) {
         while let Some(Some(key)) = stop.run_until_cancelled(self.keys.recv()).await {
-            self.write(key).await;
+            let mut keys = HashSet::from([key]);
+            let gathered = async {
+                while let Some(key) = self.keys.recv().await {
+                    keys.insert(key);
+                }
+            };
+            // What is learned is used at once; only writing it down can wait.
+            let _ = timeout(GATHER, stop.run_until_cancelled(gathered)).await;
+            self.write(keys).await;
         }
         self.keys.close();
+        let mut keys = HashSet::new();
         while let Some(key) = self.keys.recv().await {
-            self.write(key).await;
+            keys.insert(key);
         }
+        self.write(keys).await;
     }
 
-    async fn write(&self, key: Key) {
-        let Some((rate, at)) = self.table.borrow().get(&key).copied() else { return };
-        if let Err(error) = self.store.call(move |connection| rows::write(connection, &key, &rate, at)).await {
+    async fn write(&self, keys: HashSet<Key>) {
+        let rows: Vec<Row> = {
+            let table = self.table.borrow();
+            keys.into_iter().filter_map(|key| table.get(&key).map(|(rate, at)| (key.clone(), *rate, *at))).collect()
+        };
+        if rows.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.call(move |connection| rows::write(connection, &rows)).await {
             tracing::warn!(%error, "how fast a device answered could not be kept");
         }
     }
@@ -290,7 +313,7 @@ impl Keeper {
 mod rows {
     use rusqlite::Connection;
 
-    use super::{Key, MAX_KEPT, Rate, Table};
+    use super::{MAX_KEPT, Rate, Row, Table};
     use crate::store::StoreError;
 
     /// All rows; what cannot be read is left out, it is learned anew.
@@ -308,16 +331,19 @@ mod rows {
             .collect())
     }
 
-    /// Writes one row, and lets go of those that are too many.
-    pub(super) fn write(connection: &Connection, key: &Key, rate: &Rate, at: i64) -> Result<(), StoreError> {
-        // Plain numbers: they always serialise.
-        let rate = serde_json::to_string(rate).unwrap_or_default();
-        let sql = "INSERT INTO rates (device, model, rate, at) VALUES (?1, ?2, ?3, ?4)
-                   ON CONFLICT (device, model) DO UPDATE SET rate = excluded.rate, at = excluded.at";
-        connection.execute(sql, rusqlite::params![key.0.to_string(), key.1, rate, at])?;
+    /// Writes rows, and lets go of those that are too many.
+    pub(super) fn write(connection: &mut Connection, rows: &[Row]) -> Result<(), StoreError> {
+        let transaction = connection.transaction()?;
+        for ((device, model), rate, at) in rows {
+            // Plain numbers: they always serialise.
+            let rate = serde_json::to_string(rate).unwrap_or_default();
+            let sql = "INSERT INTO rates (device, model, rate, at) VALUES (?1, ?2, ?3, ?4)
+                       ON CONFLICT (device, model) DO UPDATE SET rate = excluded.rate, at = excluded.at";
+            transaction.execute(sql, rusqlite::params![device.to_string(), model, rate, at])?;
+        }
         let sql = "DELETE FROM rates WHERE rowid IN (SELECT rowid FROM rates ORDER BY at DESC LIMIT -1 OFFSET ?1)";
-        connection.execute(sql, [i64::try_from(MAX_KEPT).unwrap_or(i64::MAX)])?;
-        Ok(())
+        transaction.execute(sql, [i64::try_from(MAX_KEPT).unwrap_or(i64::MAX)])?;
+        Ok(transaction.commit()?)
     }
 }
 
