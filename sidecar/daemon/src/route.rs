@@ -204,18 +204,8 @@ fn why_none(ask: &Ask, plan: &Plan<'_>, offers: &[Offer]) -> RouteError {
 }
 
 /// Candidates for a model id of the local API: a plain id, `DEVICE/MODEL`, or in place of a model [`VIRTUAL`], the best
-/// for `purpose`.
-pub(crate) fn resolve_id(id: &str, purpose: Purpose, offers: &[Offer]) -> Result<Vec<Route>, RouteError> {
-    resolve_id_sized(id, purpose, Size::default(), offers)
-}
-
-/// The same for a question of this size.
-pub(crate) fn resolve_id_sized(
-    id: &str,
-    purpose: Purpose,
-    size: Size,
-    offers: &[Offer],
-) -> Result<Vec<Route>, RouteError> {
+/// for `purpose`; for a question of this size.
+pub(crate) fn resolve_id(id: &str, purpose: Purpose, size: Size, offers: &[Offer]) -> Result<Vec<Route>, RouteError> {
     let purpose = match purpose {
         Purpose::Chat => RoutePurpose::Chat,
         Purpose::Embedding => RoutePurpose::Embeddings,

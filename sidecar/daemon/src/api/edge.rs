@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use super::body::{self, MAX_BODY, Question};
 use super::reply::Piece;
 use super::{Api, ApiError, Find};
+use crate::planner::Size;
 use crate::route::{self, Offer, Route, RouteError};
 use crate::sse::{self, Cutter};
 
@@ -41,7 +42,7 @@ pub(super) struct Translated {
 }
 
 /// How a model's name is read.
-pub(super) type Naming = fn(&str, Purpose, &[Offer]) -> Result<Vec<Route>, RouteError>;
+pub(super) type Naming = fn(&str, Purpose, Size, &[Offer]) -> Result<Vec<Route>, RouteError>;
 
 /// Reads a request's JSON.
 pub(super) async fn read<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, ApiError> {
@@ -69,8 +70,8 @@ pub(super) async fn ask(
         return Err(ApiError::too_large());
     }
     let question = Question::parse(path, bytes)?;
-    let model = question.model.clone();
-    let find: Find = Arc::new(move |offers| naming(&model, purpose(path), offers));
+    let (model, size) = (question.model.clone(), question.size());
+    let find: Find = Arc::new(move |offers| naming(&model, purpose(path), size, offers));
     let routes = api.routes(|offers| find(offers)).await?;
     let response = api.ask(&routes, &find, path, &question, &mut |_| {}).await?;
     if response.status().is_success() {
@@ -82,8 +83,8 @@ pub(super) async fn ask(
 }
 
 /// The usual way to name a model.
-pub(super) fn by_id(id: &str, purpose: Purpose, offers: &[Offer]) -> Result<Vec<Route>, RouteError> {
-    route::resolve_id(id, purpose, offers)
+pub(super) fn by_id(id: &str, purpose: Purpose, size: Size, offers: &[Offer]) -> Result<Vec<Route>, RouteError> {
+    route::resolve_id(id, purpose, size, offers)
 }
 
 /// The bytes of an answer that is no stream.

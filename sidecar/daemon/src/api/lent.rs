@@ -14,9 +14,9 @@ mod answer;
 mod log;
 mod work;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -50,34 +50,15 @@ const MOST: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Silence after which a reader is told that the answer is still under way.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// The list is cleared of answers that ended when it has so many entries.
-const CLEAR_AT: usize = 64;
+/// Most answers of one device that it had all of, kept only for the case that their last words were lost on the way.
+const HEARD: usize = 256;
 /// Lengths of an id.
 const ID_LENGTH: std::ops::RangeInclusive<usize> = 16..=64;
 
-/// Whose answer it is, and its id.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    network: NetworkId,
-    device: DeviceId,
-    id: String,
-}
+/// A device in a network.
+type Member = (NetworkId, DeviceId);
 
-impl Key {
-    fn new(asker: &Asker, id: &str) -> Result<Self, ApiError> {
-        if !ID_LENGTH.contains(&id.len()) || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-            return Err(ApiError::new(
-                ErrorCode::InvalidArgument,
-                "The id of an answer is 16 to 64 letters, digits and hyphens.",
-            ));
-        }
-        Ok(Self { network: asker.network, device: asker.device_id, id: id.to_owned() })
-    }
-
-    fn same_asker(&self, other: &Self) -> bool {
-        (self.network, self.device) == (other.network, other.device)
-    }
-}
+type Visits = mpsc::Sender<Visit>;
 
 /// The answers that run or wait; clones share them.
 #[derive(Clone, Default)]
@@ -86,27 +67,6 @@ pub(super) struct Lent {
     list: Arc<watch::Sender<List>>,
     /// Bytes that all logs hold.
     stock: Arc<AtomicUsize>,
-}
-
-type Visits = mpsc::Sender<Visit>;
-
-/// What is known of an answer from outside. Its owner lets go of an answer that nobody can find any more.
-struct Kept {
-    visits: Visits,
-    /// A reader had all of it.
-    heard: Arc<AtomicBool>,
-    /// Which one of all it is, in order.
-    number: u64,
-}
-
-/// What becomes of an id that is asked for.
-enum Entered {
-    /// It is a new answer.
-    New,
-    /// It runs already.
-    Running(Visits),
-    /// The asker has too many.
-    Full,
 }
 
 impl Lent {
@@ -119,15 +79,15 @@ impl Lent {
         loss: LinkLoss,
         work: impl FnOnce() -> Result<Steps, ApiError>,
     ) -> Result<Response<Body>, ApiError> {
-        let key = Key::new(asker, id)?;
+        checked(id)?;
+        let member = (asker.network, asker.device_id);
         let (visits, visitors) = mpsc::channel(4);
-        let heard = Arc::<AtomicBool>::default();
-        let kept = Kept { visits, heard: heard.clone(), number: 0 };
         let mut entered = Entered::Full;
-        self.list.send_modify(|list| entered = list.enter(key, kept));
+        self.list.send_modify(|list| entered = list.enter(member, id, visits));
         match entered {
-            Entered::New => {
-                let answer = Answer::new(self.stock.clone(), work()?, visitors, heard);
+            Entered::New(number) => {
+                let listed = Listed { list: self.list.clone(), member, id: id.to_owned(), number };
+                let answer = Answer::new(self.stock.clone(), work()?, visitors, listed);
                 Reading::new(answer, 1, loss).begin(id).await
             }
             Entered::Running(visits) => visit(&visits, 0, loss).await.map(|reading| reading.into_response(id)),
@@ -146,16 +106,23 @@ impl Lent {
         headers: &HeaderMap,
         loss: LinkLoss,
     ) -> Result<Response<Body>, ApiError> {
-        let key = Key::new(asker, id)?;
+        checked(id)?;
         let after = match headers.get(LAST_EVENT) {
             None => 0,
             Some(value) => value.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(|| {
                 ApiError::new(ErrorCode::InvalidArgument, "Last-Event-ID is the number of an event of the answer.")
             })?,
         };
-        let visits = self.list.borrow().find(&key).ok_or_else(gone)?;
+        let visits = self.list.borrow().find((asker.network, asker.device_id), id).ok_or_else(gone)?;
         visit(&visits, after, loss).await.map(|reading| reading.into_response(id))
     }
+}
+
+fn checked(id: &str) -> Result<(), ApiError> {
+    if ID_LENGTH.contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Ok(());
+    }
+    Err(ApiError::new(ErrorCode::InvalidArgument, "The id of an answer is 16 to 64 letters, digits and hyphens."))
 }
 
 /// Has the answer's owner hand it over.
@@ -172,45 +139,117 @@ fn gone() -> ApiError {
 /// The list of answers.
 #[derive(Default)]
 struct List {
-    answers: HashMap<Key, Kept>,
+    members: HashMap<Member, Answers>,
     /// How many there were.
     number: u64,
-    /// How many may be listed before those that ended are cleared away.
-    clear_at: usize,
+}
+
+/// The answers of one member.
+#[derive(Default)]
+struct Answers {
+    by_id: HashMap<String, Kept>,
+    /// Those that a reader had all of, the oldest first; some may be gone or be read again since.
+    heard: VecDeque<(String, u64)>,
+}
+
+/// What is known of an answer from outside. Its owner lets go of an answer that nobody can find any more.
+struct Kept {
+    visits: Visits,
+    /// A reader had all of it.
+    heard: bool,
+    /// Which one of all it is.
+    number: u64,
+}
+
+/// What becomes of an id that is asked for.
+enum Entered {
+    /// It is a new answer, of this number.
+    New(u64),
+    /// It runs already.
+    Running(Visits),
+    /// The asker has too many.
+    Full,
 }
 
 impl List {
-    fn find(&self, key: &Key) -> Option<Visits> {
-        self.answers.get(key).map(|kept| kept.visits.clone()).filter(|visits| !visits.is_closed())
+    fn find(&self, member: Member, id: &str) -> Option<Visits> {
+        self.members.get(&member)?.by_id.get(id).map(|kept| kept.visits.clone())
     }
 
-    fn enter(&mut self, key: Key, mut kept: Kept) -> Entered {
-        if let Some(visits) = self.find(&key) {
+    fn enter(&mut self, member: Member, id: &str, visits: Visits) -> Entered {
+        if let Some(visits) = self.find(member, id) {
             return Entered::Running(visits);
         }
-        if self.answers.len() >= self.clear_at.max(CLEAR_AT) {
-            self.answers.retain(|_, kept| !kept.visits.is_closed());
-            self.clear_at = self.answers.len() * 2;
-        }
-        if !self.has_room(&key) {
+        let answers = self.members.entry(member).or_default();
+        if answers.by_id.len() >= MOST && !answers.forget_oldest() {
             return Entered::Full;
         }
         self.number += 1;
-        kept.number = self.number;
-        self.answers.insert(key, kept);
-        Entered::New
+        answers.by_id.insert(id.to_owned(), Kept { visits, heard: false, number: self.number });
+        Entered::New(self.number)
+    }
+}
+
+impl Answers {
+    /// The answer of this id, unless it is another one by now.
+    fn get(&mut self, id: &str, number: u64) -> Option<&mut Kept> {
+        self.by_id.get_mut(id).filter(|kept| kept.number == number)
     }
 
-    /// Whether there is room for another answer of that device: where it has as many as it may, the oldest that was heard
-    /// to its end makes room, which is kept only for the case that its last words were lost on the way.
-    fn has_room(&mut self, key: &Key) -> bool {
-        let lives = |(other, kept): &(&Key, &Kept)| other.same_asker(key) && !kept.visits.is_closed();
-        if self.answers.iter().filter(lives).count() < MOST {
-            return true;
+    /// Lets go of the oldest one that was heard; false when there is none.
+    fn forget_oldest(&mut self) -> bool {
+        while let Some((id, number)) = self.heard.pop_front() {
+            if self.get(&id, number).is_some_and(|kept| kept.heard) {
+                self.by_id.remove(&id);
+                return true;
+            }
         }
-        let heard = self.answers.iter().filter(lives).filter(|(_, kept)| kept.heard.load(Ordering::Relaxed));
-        let oldest = heard.min_by_key(|(_, kept)| kept.number).map(|(other, _)| other.clone());
-        oldest.and_then(|oldest| self.answers.remove(&oldest)).is_some()
+        false
+    }
+}
+
+/// An answer's place in the list, from its beginning to its end.
+struct Listed {
+    list: Arc<watch::Sender<List>>,
+    member: Member,
+    id: String,
+    number: u64,
+}
+
+impl Listed {
+    /// Whether a reader had all of it.
+    fn set_heard(&self, heard: bool) {
+        self.alter(|answers| {
+            let Some(kept) = answers.get(&self.id, self.number) else { return };
+            if std::mem::replace(&mut kept.heard, heard) || !heard {
+                return;
+            }
+            answers.heard.push_back((self.id.clone(), self.number));
+            if answers.heard.len() > HEARD {
+                answers.forget_oldest();
+            }
+        });
+    }
+
+    fn alter(&self, change: impl FnOnce(&mut Answers)) {
+        self.list.send_modify(|list| {
+            if let Some(answers) = list.members.get_mut(&self.member) {
+                change(answers);
+                if answers.by_id.is_empty() {
+                    list.members.remove(&self.member);
+                }
+            }
+        });
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.alter(|answers| {
+            if answers.get(&self.id, self.number).is_some() {
+                answers.by_id.remove(&self.id);
+            }
+        });
     }
 }
 

@@ -14,6 +14,7 @@ use super::shape::Shape;
 use super::{Api, ApiError, Caller};
 use crate::card::CardModel;
 use crate::devices;
+use crate::planner::Size;
 use crate::route::{Offer, RouteError, VIRTUAL};
 
 /// The list, in OpenAI's form.
@@ -120,7 +121,7 @@ pub(super) fn reachable<'a>(offers: &'a [Offer], caller: &Caller) -> Vec<Reachab
         }
     }
     if everything && models.iter().all(|model| model.id != VIRTUAL) {
-        let best = crate::route::resolve_id(VIRTUAL, Purpose::Chat, offers).ok();
+        let best = crate::route::resolve_id(VIRTUAL, Purpose::Chat, Size::default(), offers).ok();
         let route = best.as_deref().and_then(|routes| routes.first());
         let offer = route.and_then(|route| offers.iter().find(|offer| offer.device == route.device));
         let model =

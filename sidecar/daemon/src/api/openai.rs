@@ -34,7 +34,7 @@ pub(super) async fn complete(
             let purpose = edge::purpose(path);
             let model = question.model.clone();
             let size = question.size();
-            let find: Find = Arc::new(move |offers| route::resolve_id_sized(&model, purpose, size, offers));
+            let find: Find = Arc::new(move |offers| route::resolve_id(&model, purpose, size, offers));
             let routes = api.routes(|offers| find(offers)).await?;
             api.ask(&routes, &find, path, &question, &mut |_| {}).await
         }

@@ -139,20 +139,24 @@ fn ids_of_the_local_api_name_a_device_or_not() {
         ("Here/demo", "Here:demo"),
         ("/", "model_not_found"),
     ] {
-        assert_eq!(told(resolve_id(text, Purpose::Chat, &network)), expected, "{text}");
+        assert_eq!(told(resolve_id(text, Purpose::Chat, Size::default(), &network)), expected, "{text}");
     }
     let by_id = format!("{}/both", id(2));
-    assert_eq!(told(resolve_id(&by_id, Purpose::Chat, &network)), "Desk:both");
+    assert_eq!(told(resolve_id(&by_id, Purpose::Chat, Size::default(), &network)), "Desk:both");
     let by_prefix = format!("{}/both", &id(2).to_string()[..10]);
-    assert_eq!(told(resolve_id(&by_prefix, Purpose::Chat, &network)), "Desk:both");
+    assert_eq!(told(resolve_id(&by_prefix, Purpose::Chat, Size::default(), &network)), "Desk:both");
     network[0].models.push(model("Desk/both"));
-    assert_eq!(told(resolve_id("Desk/both", Purpose::Chat, &network)), "Here:Desk/both", "what is here wins");
+    assert_eq!(
+        told(resolve_id("Desk/both", Purpose::Chat, Size::default(), &network)),
+        "Here:Desk/both",
+        "what is here wins"
+    );
 }
 
 #[test]
 fn the_virtual_model_is_the_best_for_its_purpose() {
     let mut network = network();
-    let ask = |text: &str, purpose, network: &[Offer]| told(resolve_id(text, purpose, network));
+    let ask = |text: &str, purpose, network: &[Offer]| told(resolve_id(text, purpose, Size::default(), network));
     assert_eq!(ask("myownllm", Purpose::Chat, &network), told(resolve(Via::Auto, None, &network)));
     assert_eq!(ask("myownllm", Purpose::Embedding, &network), "Here:embed");
     assert_eq!(ask("Lap/myownllm", Purpose::Chat, &network), "Lap:far Lap:org/far:7b Lap:demo");

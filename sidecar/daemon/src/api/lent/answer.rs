@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
@@ -18,7 +18,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::log::Log;
 use super::work::{Step, Steps};
-use super::{ANSWER, HEARTBEAT, PATIENCE};
+use super::{ANSWER, HEARTBEAT, Listed, PATIENCE};
 use crate::api::ApiError;
 use crate::api::relay::event;
 use crate::api::side::Side;
@@ -39,8 +39,7 @@ pub(super) struct Answer {
     /// None once it is done.
     work: Option<Steps>,
     visitors: mpsc::Receiver<Visit>,
-    /// Whether a reader had all of it.
-    heard: Arc<AtomicBool>,
+    listed: Listed,
     /// The question was answered with something.
     begun: bool,
 }
@@ -57,13 +56,8 @@ enum Told {
 
 impl Answer {
     /// An answer that nothing is known of yet; its log counts towards `stock`.
-    pub(super) fn new(
-        stock: Arc<AtomicUsize>,
-        work: Steps,
-        visitors: mpsc::Receiver<Visit>,
-        heard: Arc<AtomicBool>,
-    ) -> Self {
-        Self { log: Log::new(stock), work: Some(work), visitors, heard, begun: false }
+    pub(super) fn new(stock: Arc<AtomicUsize>, work: Steps, visitors: mpsc::Receiver<Visit>, listed: Listed) -> Self {
+        Self { log: Log::new(stock), work: Some(work), visitors, listed, begun: false }
     }
 
     /// What is told behind event `next`, and the number of the event after it; none at the end.
@@ -110,7 +104,7 @@ impl Answer {
         };
         // The visitor has what is before.
         self.log.forget_before(next);
-        self.heard.store(false, Ordering::Relaxed);
+        self.listed.set_heard(false);
         self.begun = true;
         match reply.send(Some(Reading::new(self, next, loss))) {
             Ok(()) => None,
@@ -248,7 +242,7 @@ impl Stream for Reading {
 impl Drop for Reading {
     fn drop(&mut self) {
         let Some(answer) = self.answer.take() else { return };
-        answer.heard.store(self.complete, Ordering::Relaxed);
+        answer.listed.set_heard(self.complete);
         // Whoever never heard a word does not know that there is something to come back for.
         let may_come_back = if self.complete { !answer.log.is_crowded() } else { answer.begun && self.loss.happened() };
         // Without a runtime the daemon has ended.

@@ -24,6 +24,7 @@ use super::edge::{self, Translated};
 use super::models::{find, reachable};
 use super::reply::Usage;
 use super::{Api, ApiError, Caller, refuse, stamp};
+use crate::planner::Size;
 use crate::route::{self, Offer, Route, RouteError};
 
 /// The version of Ollama whose API this is; clients look at it before they use what is newer.
@@ -125,7 +126,7 @@ async fn answer(
 async fn warm(api: &Api, form: Form, model: &str, keep_alive: Option<&Value>) -> Result<Response<Body>, ApiError> {
     let unload =
         keep_alive.is_some_and(|value| matches!(value.as_str(), Some("0" | "0s")) || value.as_f64() == Some(0.0));
-    let routes = api.routes(|offers| by_name(model, Purpose::Chat, offers)).await?;
+    let routes = api.routes(|offers| by_name(model, Purpose::Chat, Size::default(), offers)).await?;
     if unload {
         let [Route { this_device: true, model: own, .. }, ..] = routes.as_slice() else {
             return Err(ApiError::not_offered(
@@ -212,10 +213,10 @@ fn json_text(text: String) -> Response<Body> {
 }
 
 /// A model by its name, with or without the tag that Ollama's clients may add.
-fn by_name(name: &str, purpose: Purpose, offers: &[Offer]) -> Result<Vec<Route>, RouteError> {
-    match (route::resolve_id(name, purpose, offers), name.strip_suffix(LATEST)) {
+fn by_name(name: &str, purpose: Purpose, size: Size, offers: &[Offer]) -> Result<Vec<Route>, RouteError> {
+    match (route::resolve_id(name, purpose, size, offers), name.strip_suffix(LATEST)) {
         (Err(RouteError::UnknownModel { .. } | RouteError::NotThere { .. }), Some(plain)) => {
-            route::resolve_id(plain, purpose, offers)
+            route::resolve_id(plain, purpose, size, offers)
         }
         (found, _) => found,
     }
