@@ -460,6 +460,9 @@ impl Link {
                 Ok(_) = self.connection.read_datagram() => {}
                 stream = self.connection.accept_bi() => if let Ok((send, recv)) = stream {
                     served += 1;
+                    if serving.is_empty() {
+                        pulse.begin();
+                    }
                     // Counted before the task first runs, or the connection could be closed in between.
                     let held = self.begin(true);
                     serving.spawn(self.clone().serve_one(gate.clone(), send, recv, loss.clone(), held));

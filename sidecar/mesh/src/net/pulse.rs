@@ -63,6 +63,12 @@ impl Pulse {
         Self { beats, hearing: Hearing::new(Instant::now()), door: None }
     }
 
+    /// Work begins after a rest: the request is a sign of life itself, so the first beat is not for now, when there is better
+    /// to do. Short answers need none.
+    pub(crate) fn begin(&mut self) {
+        self.beats.reset();
+    }
+
     /// Waits for the next beat. Called only while there is work; the pulse rests otherwise.
     pub(crate) async fn beat(&mut self) {
         self.beats.tick().await;
