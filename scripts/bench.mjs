@@ -42,7 +42,9 @@ await runMain(async () => {
   const quick = flags.filter((flag) => flag === '--quick');
   const odd = flags.filter((flag) => !models.includes(flag) && !quick.includes(flag));
   if (odd.length > 0) {
-    throw new Refusal(`${odd.join(', ')} is unknown. There is --quick, for mesh and sync, and --model=NAME for inference.`);
+    throw new Refusal(
+      `${odd.join(', ')} is unknown. There is --quick, for mesh and sync, and --model=NAME for inference.`,
+    );
   }
   const wanted = names.length > 0 ? names : Object.keys(BENCHES);
   if (wanted.includes('inference') || wanted.includes('planner')) await makeMedium();
@@ -50,7 +52,11 @@ await runMain(async () => {
   for (const name of wanted) {
     const { crate, about, json, command: own } = BENCHES[name];
     say(`\n# ${name}: ${about}\n`);
-    const options = json ? [...quick, '--json', at('out', 'bench', `${name}.json`)] : name === 'inference' ? models : [];
+    const options = json
+      ? [...quick, '--json', at('out', 'bench', `${name}.json`)]
+      : name === 'inference'
+        ? models
+        : [];
     const command = own ?? ['--bench', name, '--', ...options];
     await must(`The benchmark ${name}`, 'cargo', ['bench', '-p', crate, ...command], { show: true, env });
   }
