@@ -242,7 +242,7 @@ async fn cards(daemon: &Daemon) {
         let told = published.as_ref().filter(|(network, _)| *network == active).map(|(_, card)| card);
         // Requests come and go; only a queue that lasts is worth a word to everybody.
         let passing = told.is_some_and(|told| *told != card && Card { queue: told.queue, ..card.clone() } == *told);
-        if passing && !std::mem::replace(&mut waited, passing) {
+        if passing && !std::mem::replace(&mut waited, true) {
             tokio::time::sleep(COALESCE).await;
             continue;
         }

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::body::{self, MAX_BODY, Question};
+use super::relay;
 use super::reply::Piece;
 use super::{Api, ApiError, Find};
 use crate::planner::Size;
@@ -98,14 +99,9 @@ pub(super) fn streamed(body: &mut Map<String, Value>) {
     body.insert("stream_options".to_owned(), json!({ "include_usage": true }));
 }
 
-fn is_stream(response: &Response<Body>) -> bool {
-    let content_type = response.headers().get(header::CONTENT_TYPE);
-    content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
-}
-
 /// All of a chat answer, once it is complete.
 pub(super) async fn collected(response: Response<Body>) -> Result<Piece, ApiError> {
-    if !is_stream(&response) {
+    if !relay::is_stream(response.headers()) {
         return Piece::read(&whole(response).await?);
     }
     let (mut all, mut size) = (Piece::default(), 0_usize);
@@ -154,7 +150,7 @@ struct Telling<T> {
 
 /// Tells a streamed answer as it comes. Whoever drops the response ends the work in the engine.
 pub(super) async fn tell<T: Teller>(response: Response<Body>, mut teller: T) -> Response<Body> {
-    let body = if is_stream(&response) {
+    let body = if relay::is_stream(response.headers()) {
         let pieces = response.into_body().into_data_stream();
         let telling = Telling { pieces, cutter: Cutter::default(), teller, began: false, done: false };
         Body::from_stream(unfold(telling, |mut telling| async move {

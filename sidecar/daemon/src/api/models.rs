@@ -121,6 +121,7 @@ pub(super) fn reachable<'a>(offers: &'a [Offer], caller: &Caller) -> Vec<Reachab
         }
     }
     if everything && models.iter().all(|model| model.id != VIRTUAL) {
+        // Where nothing can answer, it is not listed.
         let best = crate::route::resolve_id(VIRTUAL, Purpose::Chat, Size::default(), offers).ok();
         let route = best.as_deref().and_then(|routes| routes.first());
         let offer = route.and_then(|route| offers.iter().find(|offer| offer.device == route.device));

@@ -43,6 +43,7 @@ pub(crate) fn own(
 pub(crate) fn others(mesh: Option<&MeshSnapshot>, cards: &Cards, rates: &Rates) -> Vec<Offer> {
     let others = mesh.map(|mesh| mesh.members.as_slice()).unwrap_or_default();
     let others = others.iter().filter(|member| !member.this_device).map(|member| {
+        // Who has told nothing yet offers nothing.
         let card = member.card.as_ref().map(|told| cards.read(member.device_id, told)).unwrap_or_default();
         Offer {
             device: member.device_id,

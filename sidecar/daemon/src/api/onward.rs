@@ -71,8 +71,7 @@ impl Source {
 
 /// What an engine of this device tells.
 fn of_here(events: Bytes) -> Piece {
-    let side = if events.starts_with(b":") { Side::read(&events) } else { None };
-    side.map_or_else(|| Piece::Events(events), Piece::Side)
+    Side::read(&events).map_or_else(|| Piece::Events(events), Piece::Side)
 }
 
 /// A source that has begun.

@@ -59,6 +59,7 @@ impl Prefill {
         let mut passed = BytesMut::new();
         for event in sse::each(&events) {
             match told(event) {
+                // One that is not worth a word goes without one.
                 Some(told) => passed.put_slice(&told.side().map(|side| side.to_bytes()).unwrap_or_default()),
                 None => passed.put_slice(event),
             }

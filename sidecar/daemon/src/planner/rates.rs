@@ -283,7 +283,7 @@ impl Keeper {
                     keys.insert(key);
                 }
             };
-            // What is learned is used at once; only writing it down can wait.
+            // What is learned is used at once; only writing it down can wait. However the wait ends, what came is written.
             let _ = timeout(GATHER, stop.run_until_cancelled(gathered)).await;
             self.write(keys).await;
         }

@@ -67,8 +67,8 @@ impl Answer {
                 *next += 1;
                 return Poll::Ready(Some(Told::Bytes(event.clone())));
             }
-            // What was handed out is let go of where there is need, so there always is room for more.
-            self.log.has_room(Some(*next));
+            // All was handed out, so there always is room for more.
+            self.log.make_room(*next);
             let Some(work) = &mut self.work else { return Poll::Ready(None) };
             match ready!(work.poll_next_unpin(cx)) {
                 None => self.work = None,
@@ -117,7 +117,7 @@ impl Answer {
     async fn wait(self) {
         let (mut answer, mut until) = (self, Instant::now() + PATIENCE);
         loop {
-            let room = answer.log.has_room(None);
+            let room = answer.log.has_room();
             tokio::select! {
                 biased;
                 visit = answer.visitors.recv() => match visit.map(|visit| answer.hand_over(visit)) {

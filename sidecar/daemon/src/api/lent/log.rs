@@ -56,13 +56,15 @@ impl Log {
         while self.first < number && self.pop() {}
     }
 
-    /// Whether more fits; `next` is the number that the reader gets next. What it was handed is let go of, the oldest
-    /// first, where there is need. Without a reader everything is kept.
-    pub(super) fn has_room(&mut self, next: Option<u64>) -> bool {
-        let (keep, away) = if self.is_crowded() { (KEEP_LITTLE, 0) } else { (KEEP, AWAY) };
-        let Some(next) = next else { return self.bytes < keep + away };
+    /// Lets go of what a reader was handed, the oldest first, where there is need; `next` is the number that it gets next.
+    pub(super) fn make_room(&mut self, next: u64) {
+        let keep = if self.is_crowded() { KEEP_LITTLE } else { KEEP };
         while self.bytes >= keep && self.first < next && self.pop() {}
-        self.bytes < keep
+    }
+
+    /// Whether more fits while there is no reader and everything is kept.
+    pub(super) fn has_room(&self) -> bool {
+        self.bytes < if self.is_crowded() { KEEP_LITTLE } else { KEEP + AWAY }
     }
 
     /// Whether all logs together hold more than they should.

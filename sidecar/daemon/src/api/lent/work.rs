@@ -158,8 +158,7 @@ impl Tells {
             error = &mut self.ended => (Some(Step::Failed(error)), Stage::Done),
             piece = self.events.next() => match piece {
                 Some(Ok(events)) => {
-                    let side = if events.starts_with(b":") { Side::read(&events) } else { None };
-                    let step = side.map_or_else(|| Step::Events(events), Step::Waits);
+                    let step = Side::read(&events).map_or_else(|| Step::Events(events), Step::Waits);
                     (Some(step), Stage::Tells(self))
                 }
                 Some(Err(_)) | None => (None, Stage::Done),
