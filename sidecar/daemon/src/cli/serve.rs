@@ -21,7 +21,7 @@ struct ReadyLine<'a> {
 /// The runtime of a daemon, with one worker for every second processor, four at most. It passes bytes on and seldom
 /// computes (the database and what reads files have threads of their own), while an engine beside it wants every
 /// processor; and a word that one worker hands to another wakes a thread first. On two processors, with one worker instead
-/// of two, a peer's first word comes a sixth of a millisecond sooner (docs/PERFORMANCE.md).
+/// of two, a peer's first word comes a fifth of a millisecond sooner (docs/PERFORMANCE.md).
 pub(super) fn runtime() -> std::io::Result<Runtime> {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     let workers = (processors / 2).clamp(1, 4);
