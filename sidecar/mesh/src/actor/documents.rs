@@ -66,8 +66,8 @@ pub(super) struct Documents {
     pub(super) refused: Refused,
     /// Members that offered what does not count as far as this device has heard.
     ahead: BTreeSet<DeviceId>,
-    /// Members to compare with as soon as they say that they are on: this device was switched on, and they may not even
-    /// have heard that it was off.
+    /// Members to compare with as soon as they say, on the present link, that they are on. Either this device was switched
+    /// on, and they may not even have heard that it was off; or something came here that could not be pushed to them.
     eager: BTreeSet<DeviceId>,
     pace: Pace,
     peers: Peers,
@@ -388,10 +388,10 @@ impl Actor {
             let links: Vec<_> = self.table.values().filter_map(|view| view.link.clone()).collect();
             self.documents.eager.clear();
             for link in links.into_iter().filter(|link| link.network == network) {
+                self.greet_with_documents(&link);
                 if on {
                     self.documents.eager.insert(link.device);
                 }
-                self.greet_with_documents(&link);
             }
         }
         self.sync_info()

@@ -51,6 +51,13 @@ impl Actor {
         }
     }
 
+    /// Before something is sent on: a link that came up a moment ago gets it as well.
+    pub(super) fn note_new_links(&mut self) {
+        if self.table_watch.has_changed().unwrap_or(false) {
+            self.links_changed();
+        }
+    }
+
     pub(super) fn name_of(&self, device: DeviceId) -> Option<crate::proto::name::DeviceName> {
         self.active.as_ref()?.membership().members.get(&device).map(|member| member.name.clone())
     }
@@ -134,10 +141,7 @@ impl Actor {
 
     /// Sends the records that were just added on their way.
     pub(super) fn push_records(&mut self, network: NetworkId, push: &Bytes, from: Option<DeviceId>, urgent: bool) {
-        // A link that came up a moment ago gets them as well.
-        if self.table_watch.has_changed().unwrap_or(false) {
-            self.links_changed();
-        }
+        self.note_new_links();
         for effect in self.spread.handle(Event::Added { from, urgent }, now_ms(), &mut rand::rng()) {
             match effect {
                 Effect::Push { to } => to.into_iter().for_each(|device| self.push_to(network, device, push.clone())),

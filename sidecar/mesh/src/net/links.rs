@@ -434,6 +434,8 @@ impl Actor {
         tracing::info!(device = %device.short(), links = peer.links.len(), "linked");
         self.places.insert(device, link.current_places());
         let (gate, inbox, own) = (self.setup.gate.clone(), self.inbox.clone(), self.own.subscribe());
+        // Whoever is asked over this link can see that it is there.
+        self.publish();
         self.tasks.spawn(async move {
             let id = link.id();
             // A full inbox makes the actor look again anyway, and places are told again at the next connect.

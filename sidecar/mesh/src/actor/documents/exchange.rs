@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::super::{Actor, Command};
-use super::DocumentCommand;
+use super::{DocumentCommand, Documents};
 use crate::clock::now_ms;
 use crate::error::MeshError;
 use crate::net::link::{Link, OpenError};
@@ -42,6 +42,7 @@ impl Actor {
     /// A link was lost.
     pub(in crate::actor) fn documents_unlinked(&mut self, device: DeviceId) {
         self.documents.peers.relinked(device);
+        self.documents.eager.remove(&device);
         self.documents.tell_soon(now_ms());
         self.spread_documents(Event::LinkDown(device));
     }
@@ -102,6 +103,8 @@ impl Actor {
         if records.is_empty() || !self.documents.on {
             return;
         }
+        self.note_new_links();
+        self.note_unheard(from);
         let added = Event::Added { from, urgent: false };
         let mut audience = Vec::new();
         for effect in self.documents.spread.handle(added, now_ms(), &mut rand::rng()) {
@@ -118,6 +121,14 @@ impl Actor {
         for device in audience {
             self.push_documents_to(network, device, pushes.clone());
         }
+    }
+
+    /// Notes the linked members that an entry cannot be pushed to, since they have not said yet that they take any: the
+    /// one comparison of the new link may have been over before the entry was here.
+    fn note_unheard(&mut self, from: Option<DeviceId>) {
+        let Documents { eager, peers, .. } = &mut self.documents;
+        let linked = self.table.iter().filter(|(_, view)| view.link.is_some()).map(|(device, _)| *device);
+        eager.extend(linked.filter(|device| Some(*device) != from && !peers.takes(*device)));
     }
 
     /// Entries that stand here and could lose against `fresh` before `from` has ever had them: they were written while the

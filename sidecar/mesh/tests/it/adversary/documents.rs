@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use iroh::SecretKey;
+use iroh::endpoint::{RecvStream, SendStream};
 use myownmesh_mesh::proto::document::{Collection, DocumentId, Entry};
 use myownmesh_mesh::proto::hlc::{Hlc, MAX_AHEAD_MS};
 use myownmesh_mesh::proto::ids::NetworkId;
 use myownmesh_mesh::proto::record::{Body, DeviceInfo, Record};
 use myownmesh_mesh::{DeviceId, DeviceName, DocumentEdit, MeshEvent};
+use tokio::sync::oneshot;
 
 use super::liar::*;
 use crate::support::*;
@@ -162,30 +166,60 @@ async fn nobody_writes_under_the_name_of_another() {
     scene.unharmed().await;
 }
 
+/// Waits for a request of the other side that is `meant`, and answers none.
+fn hear(link: &Linked, meant: impl Fn(&str) -> bool + Send + Sync + 'static) -> oneshot::Receiver<()> {
+    let (heard, hears) = oneshot::channel();
+    let connection = link.connection.clone();
+    tokio::spawn(async move {
+        let mut requests = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                stream = connection.accept_bi() => match stream {
+                    Ok((send, recv)) => requests.push(hear_one(send, recv, &meant)),
+                    Err(_) => return,
+                },
+                Some(true) = requests.next() => break,
+            }
+        }
+        // The test may have ended.
+        let _ = heard.send(());
+    });
+    hears
+}
+
+/// Whether this request is `meant`, as far as it has come. The stream stays open until it has all come.
+async fn hear_one(_unanswered: SendStream, mut recv: RecvStream, meant: &impl Fn(&str) -> bool) -> bool {
+    let mut request = Vec::new();
+    while let Ok(Some(chunk)) = recv.read_chunk(1 << 16).await {
+        request.extend_from_slice(&chunk);
+        if meant(&String::from_utf8_lossy(&request)) {
+            return true;
+        }
+    }
+    false
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_before_a_member_said_that_it_takes_documents_is_compared_when_it_does() {
+    let scene = Scene::new().await;
+    assert!(scene.liar.id() < scene.host.id(), "it is the liar's turn to begin the comparison of a new link");
+    let link = scene.link().await;
+    let compares = hear(&link, |request| request.starts_with("POST /mesh/v1/documents/reconcile HTTP"));
+    scene.host.until_linked(&[scene.liar.id()]).await;
+    scene.host.mesh.write_documents(vec![edit("a", b"after the liar has compared")]).await.unwrap();
+    let word = postcard::to_stdvec(&(Some((1_u64, true, [7_u8; 32])), Vec::<Vec<u8>>::new())).unwrap();
+    assert_eq!(link.post("/mesh/v1/documents", &word).await.map(|(status, _)| status), Some(200));
+    tokio::time::timeout(PATIENCE, compares).await.expect("a comparison").unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_that_is_overtaken_before_anybody_compared_reaches_whoever_overtook_it() {
     let scene = Scene::new().await;
     let link = scene.link().await;
     // It has not said that it takes documents, so this is not sent to it.
     scene.host.mesh.write_documents(vec![edit("a", b"of the host, written apart")]).await.unwrap();
-    let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
-    let connection = link.connection.clone();
-    let listening = tokio::spawn(async move {
-        while let Ok((_send, mut recv)) = connection.accept_bi().await {
-            let heard = heard.clone();
-            tokio::spawn(async move {
-                let mut request = Vec::new();
-                while let Ok(Some(chunk)) = recv.read_chunk(1 << 16).await {
-                    request.extend_from_slice(&chunk);
-                    let text = String::from_utf8_lossy(&request);
-                    if text.starts_with("POST /mesh/v1/documents HTTP") && text.contains("written apart") {
-                        // The test may have ended.
-                        let _ = heard.send(());
-                    }
-                }
-            });
-        }
-    });
+    let overtaken =
+        hear(&link, |request| request.starts_with("POST /mesh/v1/documents HTTP") && request.contains("written apart"));
     // A later text of the same prompt comes by a push, with the word that documents are taken from now on.
     let body = Body::Document(entry("a", b"later"));
     let later = scene.liar.record(scene.network, scene.next_seq(), now() + 1_000, body);
@@ -193,6 +227,5 @@ async fn a_text_that_is_overtaken_before_anybody_compared_reaches_whoever_overto
     let push = postcard::to_stdvec(&push).unwrap();
     assert_eq!(link.post("/mesh/v1/documents", &push).await.map(|(status, _)| status), Some(200));
     assert_eq!(shown(&scene.host).await["a"], b"later");
-    tokio::time::timeout(PATIENCE, hears.recv()).await.expect("the text that lost").unwrap();
-    listening.abort();
+    tokio::time::timeout(PATIENCE, overtaken).await.expect("the text that lost").unwrap();
 }
