@@ -1,6 +1,7 @@
 //! The SQL of activities.
 
 use myownmesh_control::types::{ActivityEntry, ActivityFilter, ActivityKind};
+use myownmesh_mesh::NetworkId;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 
@@ -85,8 +86,8 @@ fn prune_within(connection: &Connection, now: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-pub(super) fn forget_network(connection: &Connection, network: &str) -> Result<(), StoreError> {
-    connection.execute("DELETE FROM activities WHERE network = ?1", [network])?;
+pub(super) fn forget_network(connection: &Connection, network: NetworkId) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM activities WHERE network = ?1", [network.to_string()])?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Whoever asks names its request, so both devices know the same rows. The device that lent is the authority: the other
 //! one asks it for what it counted ([`Ledger::open`], [`Ledger::agree`]) and takes that over; then both count the same.
-//! An actor writes what is told; it never keeps anybody waiting.
+//! Telling it something never keeps anybody waiting.
 
 mod rows;
 
@@ -13,22 +13,18 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName};
 use myownmesh_control::types::{Event, Usage, UsageDirection};
 use myownmesh_mesh::{DeviceId, NetworkId};
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::events::Events;
 use crate::lending::Lending;
-use crate::store::{Store, StoreError};
+use crate::store::{Later, Rows, Store, StoreError};
 use crate::text::{now_ms, random_id};
 
-/// What may wait to be written.
-const INBOX: usize = 4096;
 /// Most rows that are written together, and that one device is asked for at once.
 pub(crate) const MOST: usize = 256;
-/// What comes within this time is written together.
-const GATHER: Duration = Duration::from_millis(50);
 /// Lengths of a name of a request.
 const NAME_LENGTH: std::ops::RangeInclusive<usize> = 16..=64;
 
@@ -121,22 +117,15 @@ pub(crate) struct Counted {
     pub(crate) amount: Amount,
 }
 
-enum Message {
-    Ended(i64, Box<Entry>),
-    Forget(NetworkId, oneshot::Sender<Result<(), StoreError>>),
-    Flush(oneshot::Sender<()>),
-}
-
 /// The handle; clones share it.
 #[derive(Clone)]
 pub(crate) struct Ledger {
     store: Store,
     lending: Lending,
     events: Events,
-    inbox: mpsc::Sender<Message>,
+    kept: Later<Kept>,
     /// Rises with everything borrowed.
     borrowed: Arc<watch::Sender<u64>>,
-    tasks: TaskTracker,
 }
 
 impl Ledger {
@@ -158,18 +147,10 @@ impl Ledger {
         for (network, device, tokens) in today {
             lending.count(network, device, tokens);
         }
-        let (inbox, messages) = mpsc::channel(INBOX);
         let borrowed = Arc::new(watch::Sender::new(0));
-        let tasks = TaskTracker::new();
-        let writer = Writer {
-            store: store.clone(),
-            events: events.clone(),
-            messages,
-            borrowed: Arc::clone(&borrowed),
-            waiting: Vec::new(),
-        };
-        tasks.spawn(writer.run(stop));
-        Ok(Self { store, lending, events, inbox, borrowed, tasks })
+        let kept = Kept { events: events.clone(), borrowed: Arc::clone(&borrowed) };
+        let kept = Later::start(store.clone(), kept, stop);
+        Ok(Self { store, lending, events, kept, borrowed })
     }
 
     /// Writes it down, some time soon; what was lent counts at once. Never waits.
@@ -177,15 +158,13 @@ impl Ledger {
         if let (UsageDirection::Lent, Some(network)) = (entry.direction, entry.network) {
             self.lending.count(network, entry.device.0, entry.amount.tokens);
         }
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.inbox.try_send(Message::Ended(now_ms(), Box::new(entry)))
-        {
-            tracing::warn!("so much was lent and borrowed at once that some of it is missing in the ledger");
-        }
+        self.kept.tell(entry);
     }
 
     /// What was lent and borrowed since then on a network; with no network, on all.
     pub(crate) async fn usage(&self, network: Option<NetworkId>, since: i64) -> Result<Usage, StoreError> {
-        self.written().await;
+        // What has ended before the question belongs into the answer.
+        self.kept.written().await;
         self.store.call(move |connection| rows::usage(connection, network, since)).await
     }
 
@@ -196,7 +175,8 @@ impl Ledger {
         device: DeviceId,
         requests: Vec<RequestName>,
     ) -> Result<Vec<Counted>, StoreError> {
-        self.written().await;
+        // What has ended before the question belongs into the answer.
+        self.kept.written().await;
         let (counted, news) =
             self.store.call(move |connection| rows::lent_to(connection, network, device, &requests)).await?;
         if news {
@@ -226,110 +206,48 @@ impl Ledger {
 
     /// Deletes everything of a network that this device forgets.
     pub(crate) async fn forget_network(&self, network: NetworkId) -> Result<(), StoreError> {
-        let (reply, done) = oneshot::channel();
-        self.inbox.send(Message::Forget(network, reply)).await.map_err(|_| StoreError::Closed)?;
-        done.await.map_err(|_| StoreError::Closed)?
+        self.kept.forget_network(network).await
     }
 
     /// Waits until everything is written; call it after the stop.
     pub(crate) async fn ended(&self) {
-        self.tasks.close();
-        self.tasks.wait().await;
-    }
-
-    /// What has ended before the question belongs into the answer.
-    async fn written(&self) {
-        let (reply, written) = oneshot::channel();
-        if self.inbox.send(Message::Flush(reply)).await.is_ok() {
-            // A writer that ended meanwhile has written everything.
-            let _ = written.await;
-        }
+        self.kept.ended().await;
     }
 }
 
-/// The actor behind [`Ledger`].
-struct Writer {
-    store: Store,
+/// Entries as rows.
+struct Kept {
     events: Events,
-    messages: mpsc::Receiver<Message>,
     borrowed: Arc<watch::Sender<u64>>,
-    waiting: Vec<(i64, Entry)>,
 }
 
-impl Writer {
-    async fn run(mut self, stop: CancellationToken) {
-        loop {
-            let message = tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                message = self.messages.recv() => message,
-            };
-            let Some(message) = message else { break };
-            if !self.take(message).await {
-                self.gather(&stop).await;
-            }
-            self.write().await;
-        }
-        self.messages.close();
-        while let Some(message) = self.messages.recv().await {
-            self.take(message).await;
-        }
-        self.write().await;
+impl Rows for Kept {
+    type Row = Entry;
+    const GATHER: Duration = Duration::from_millis(50);
+    const MOST: usize = MOST;
+    const WHAT: &'static str = "what was lent and borrowed";
+
+    fn network(entry: &Entry) -> Option<NetworkId> {
+        entry.network
     }
 
-    /// Takes what follows closely.
-    async fn gather(&mut self, stop: &CancellationToken) {
-        let until = tokio::time::Instant::now() + GATHER;
-        while self.waiting.len() < MOST && !stop.is_cancelled() {
-            match tokio::time::timeout_at(until, self.messages.recv()).await {
-                Ok(Some(message)) => {
-                    if self.take(message).await {
-                        return;
-                    }
-                }
-                Ok(None) | Err(_) => return,
-            }
-        }
+    fn write(connection: &mut Connection, entries: &[(i64, Entry)], now: i64) -> Result<(), StoreError> {
+        rows::write(connection, entries, now)
     }
 
-    /// Takes a message; tells whether somebody waited for it, so that gathering ends.
-    async fn take(&mut self, message: Message) -> bool {
-        match message {
-            Message::Ended(at, entry) => {
-                self.waiting.push((at, *entry));
-                false
-            }
-            Message::Forget(network, reply) => {
-                self.waiting.retain(|(_, entry)| entry.network != Some(network));
-                self.write().await;
-                let done = self.store.call(move |connection| rows::forget_network(connection, network)).await;
-                self.events.push(Event::UsageChanged);
-                // Who asked may be gone; here and below.
-                let _ = reply.send(done);
-                true
-            }
-            Message::Flush(reply) => {
-                self.write().await;
-                let _ = reply.send(());
-                true
-            }
-        }
+    fn forget(connection: &Connection, network: NetworkId) -> Result<(), StoreError> {
+        rows::forget_network(connection, network)
     }
 
-    async fn write(&mut self) {
-        if self.waiting.is_empty() {
-            return;
-        }
-        let entries = std::mem::take(&mut self.waiting);
-        let borrowed = entries.iter().any(|(_, entry)| entry.direction == UsageDirection::Borrowed);
-        match self.store.call(move |connection| rows::write(connection, &entries, now_ms())).await {
-            Ok(()) => {
-                self.events.push(Event::UsageChanged);
-                if borrowed {
-                    self.borrowed.send_modify(|count| *count += 1);
-                }
-            }
-            Err(error) => tracing::warn!(%error, "what was lent and borrowed could not be written"),
+    fn lost(&self, count: u64) -> Option<Entry> {
+        tracing::warn!(count, "so much was lent and borrowed at once that some of it is missing in the ledger");
+        None
+    }
+
+    fn changed(&self, written: &[(i64, Entry)]) {
+        self.events.push(Event::UsageChanged);
+        if written.iter().any(|(_, entry)| entry.direction == UsageDirection::Borrowed) {
+            self.borrowed.send_modify(|count| *count += 1);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! runtime and every statement sequence runs undisturbed. A damaged file is set aside with a warning, never overwritten.
 //! The mesh gets a connection of its own to the same file ([`connect`]).
 
+mod later;
 mod schema;
 
 use std::ffi::OsString;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use self::later::{Later, Rows};
 use crate::files::open_private;
 use crate::text::now_ms;
 
