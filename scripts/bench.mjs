@@ -38,12 +38,12 @@ await runMain(async () => {
   if (unknown.length > 0) {
     throw new Refusal(`There is no benchmark ${unknown.join(', ')}. There are: ${Object.keys(BENCHES).join(', ')}.`);
   }
-  const models = flags.filter((flag) => flag.startsWith('--model='));
+  const ofInference = flags.filter((flag) => flag.startsWith('--model=') || flag === '--together');
   const quick = flags.filter((flag) => flag === '--quick');
-  const odd = flags.filter((flag) => !models.includes(flag) && !quick.includes(flag));
+  const odd = flags.filter((flag) => !ofInference.includes(flag) && !quick.includes(flag));
   if (odd.length > 0) {
     throw new Refusal(
-      `${odd.join(', ')} is unknown. There is --quick, for mesh and sync, and --model=NAME for inference.`,
+      `${odd.join(', ')} is unknown. There is --quick, for mesh and sync, and --model=NAME and --together for inference.`,
     );
   }
   const wanted = names.length > 0 ? names : Object.keys(BENCHES);
@@ -55,7 +55,7 @@ await runMain(async () => {
     const options = json
       ? [...quick, '--json', at('out', 'bench', `${name}.json`)]
       : name === 'inference'
-        ? models
+        ? ofInference
         : [];
     const command = own ?? ['--bench', name, '--', ...options];
     await must(`The benchmark ${name}`, 'cargo', ['bench', '-p', crate, ...command], { show: true, env });

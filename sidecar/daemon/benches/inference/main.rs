@@ -1,9 +1,15 @@
 //! What the mesh costs: the same llama-server asked directly, through this device's API, and through a peer's.
 //!
-//! `npm run bench -- inference` runs it, `npm run bench -- inference --model=small` with that model alone. Three llama-servers of its own, each with one model, serve everyone; two real
-//! daemons on loopback share them: *desk* lends, *laptop* borrows. Requests to the three paths alternate inside one run, so the
-//! machine's drift hits all alike, and what counts are the differences and ratios between the paths.
+//! `npm run bench -- inference` runs it, with `--model=small` for that model alone. Three llama-servers of its own, each with
+//! one model, serve everyone; two real daemons on loopback share them: *desk* lends, *laptop* borrows. Requests to the three
+//! paths alternate inside one run, so the machine's drift hits all alike, and what counts are the differences and ratios
+//! between the paths.
+//!
+//! The engines have a processor of their own, as those of people have a GPU, and client and both daemons share the others; with
+//! `--together` all share all, as on a device that computes on its processor.
 
+#[path = "../parts/cores.rs"]
+mod cores;
 #[path = "../parts/daemon.rs"]
 mod daemon;
 #[path = "../parts/engine.rs"]
@@ -18,19 +24,20 @@ mod stats;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use cores::Cores;
 use daemon::{Daemon, poll};
-use engine::Engine;
+use engine::{Engine, lend};
 use load::{Load, Target, first_token, stream_tokens};
 use machine::cpu_seconds;
 use stats::{median, percentile};
 
 /// First-token samples per path.
-const FIRST_TOKEN_SAMPLES: usize = 200;
+const FIRST_TOKEN_SAMPLES: usize = 600;
 /// How often a rate is measured per path and number of streams (the median counts), and tokens of each stream; more
 /// streams share them up to a quarter.
 const RATES: Rates = Rates { rounds: 15, tokens: 768 };
 /// The same for a model that writes a hundred times slower.
-const MEDIUM_RATES: Rates = Rates { rounds: 7, tokens: 96 };
+const MEDIUM_RATES: Rates = Rates { rounds: 31, tokens: 96 };
 /// How often the known device is started again.
 const RESTARTS: usize = 7;
 /// A model of hand-set weights that costs its engine next to nothing: what is left is transport, at its worst.
@@ -54,26 +61,23 @@ async fn main() -> Result<()> {
         return Ok(());
     }
     rustls::crypto::ring::default_provider().install_default().ok().context("install the TLS provider")?;
+    let machine = machine::describe();
+    let flag = |name: &str| std::env::args().any(|argument| argument == name);
+    let cores = if flag("--together") { Cores::together() } else { Cores::apart()? };
+    cores.for_engines()?;
     let engines = [
         Engine::start(TINY, "../compute/fixtures/endless.gguf", 65_536).await?,
         Engine::start(SMALL, "../../models/demo/myownllm-demo.gguf", 65_536).await?,
         Engine::start(MEDIUM, "../../out/bench/medium.gguf", 16_384).await?,
     ];
-    let desk = Daemon::start("Desk").await?;
-    for engine in &engines {
-        desk.add_engine(engine).await?;
-    }
-    desk.command(&["network", "create", "bench"]).await?;
+    cores.for_the_rest()?;
+    let (desk, mut laptop) = lend(&engines).await?;
     // As many as are asked at once below; by default four of a member's requests run and the others wait.
     desk.command(&["lend", "set", "--concurrent", "32"]).await?;
-    let mut laptop = Daemon::start("Laptop").await?;
-    let invite = desk.command(&["invite", "--approved"]).await?;
-    let link = invite["invite"].as_str().context("the invite has no link")?;
-    laptop.command(&["join", link, "--wait", "20"]).await?;
     for engine in &engines {
         laptop.wait_for_model(engine.model).await?;
     }
-    println!("Machine: {}; llama-server with one thread\n", machine::describe());
+    println!("Machine: {machine}; llama-server with one thread; {}\n", cores.describe());
     let daemons = [desk.pid, laptop.pid];
     let named: Vec<String> =
         std::env::args().filter_map(|argument| argument.strip_prefix("--model=").map(str::to_owned)).collect();
@@ -102,7 +106,8 @@ async fn first_token_table(targets: &[Target; 3]) -> Result<()> {
         // The order rotates, so no path always follows the same one.
         for step in 0..targets.len() {
             let which = (round + step) % targets.len();
-            let took = first_token(&targets[which], round).await?;
+            // A question of its own for each: an engine knows the beginning of what it was asked before.
+            let took = first_token(&targets[which], round * targets.len() + step).await?;
             if round >= 10 {
                 samples[which].push(took.as_secs_f64() * 1e3);
             }
@@ -151,7 +156,7 @@ async fn rate_table(targets: &[Target; 3], streams: usize, daemons: [u32; 2], of
             }
         }
     }
-    println!("Tokens per second, {streams} stream(s) at once, median of {} rounds in turn\n", of.rounds);
+    println!("Tokens per second, streams at once: {streams}, median of {} rounds in turn\n", of.rounds);
     println!("| path | tokens/s | of direct | daemons' CPU per token (µs) |");
     println!("|---|---|---|---|");
     for (which, target) in targets.iter().enumerate() {

@@ -56,6 +56,20 @@ impl Engine {
     }
 }
 
+/// Two linked devices: *desk*, which lends what `engines` run, and *laptop*, which borrows.
+pub(crate) async fn lend(engines: &[Engine]) -> Result<(Daemon, Daemon)> {
+    let desk = Daemon::start("Desk").await?;
+    for engine in engines {
+        desk.add_engine(engine).await?;
+    }
+    desk.command(&["network", "create", "bench"]).await?;
+    let laptop = Daemon::start("Laptop").await?;
+    let invite = desk.command(&["invite", "--approved"]).await?;
+    let link = invite["invite"].as_str().context("the invite has no link")?;
+    laptop.command(&["join", link, "--wait", "20"]).await?;
+    Ok((desk, laptop))
+}
+
 /// What benchmarks with engines ask of their daemons.
 impl Daemon {
     /// Lends the model of `engine`.

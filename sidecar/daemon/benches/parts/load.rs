@@ -70,9 +70,11 @@ fn text_events(chunk: &[u8]) -> u32 {
 }
 
 /// Time from sending a fresh question to its first text.
-pub(crate) async fn first_token(target: &Target, round: usize) -> Result<Duration> {
+///
+/// The question begins with its number, so that no two begin alike.
+pub(crate) async fn first_token(target: &Target, number: usize) -> Result<Duration> {
     let started = Instant::now();
-    let mut stream = target.ask(&format!("question {round}"), 4).await?.bytes_stream();
+    let mut stream = target.ask(&format!("{number:05} is the question"), 4).await?.bytes_stream();
     let mut first = None;
     while let Some(chunk) = stream.next().await {
         if text_events(&chunk?) > 0 && first.is_none() {

@@ -18,7 +18,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result, ensure};
 use daemon::Daemon;
-use engine::Engine;
+use engine::{Engine, lend};
 use serde_json::Value;
 use stats::{median, percentile};
 
@@ -51,15 +51,7 @@ async fn main() -> Result<()> {
         Engine::start("small", "../../models/demo/myownllm-demo.gguf", 65_536).await?,
         Engine::start("medium", "../../out/bench/medium.gguf", 65_536).await?,
     ];
-    let desk = Daemon::start("Desk").await?;
-    for engine in &engines {
-        desk.add_engine(engine).await?;
-    }
-    desk.command(&["network", "create", "bench"]).await?;
-    let mut laptop = Daemon::start("Laptop").await?;
-    let invite = desk.command(&["invite", "--approved"]).await?;
-    let link = invite["invite"].as_str().context("the invite has no link")?;
-    laptop.command(&["join", link, "--wait", "20"]).await?;
+    let (desk, mut laptop) = lend(&engines).await?;
     let lender = desk.ready["device_id"].as_str().context("the daemon has no id")?;
     println!("Machine: {}; llama-server with one thread\n", machine::describe());
     println!(
