@@ -2,38 +2,20 @@
  * The whole story in Chromium over the development bridges of two real daemons with real engines: found, invite, knock,
  * same code, approve, and an answer that comes from the other device.
  */
-import { join } from "node:path";
-import type { Browser, Page } from "playwright-core";
-import { preview, type PreviewServer } from "vite";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Device, until } from "../../scripts/lib/mesh.mjs";
-import { errorsOf, launch, violations } from "./browser";
+import { violations } from "./browser";
+import { Surface } from "./surface";
 
-const UI = join(import.meta.dirname, "..");
-let server: PreviewServer;
-let browser: Browser;
+let surface: Surface;
 const desk = new Device("Desk");
 const laptop = new Device("Laptop");
 const windows: Page[] = [];
-const errors: string[][] = [];
 
-const address = (device: Device): string => {
-  const bridge = new URL(device.ready.bridge);
-  const base = server.resolvedUrls?.local[0] ?? "";
-  return `${base}?bridge=${bridge.port}&token=${bridge.searchParams.get("token")}`;
-};
-
-/** A window of its own for a device: nothing is shared with the other's. */
 async function open(device: Device): Promise<Page> {
-  const context = await browser.newContext({
-    viewport: { width: 1280, height: 800 },
-    permissions: ["clipboard-read", "clipboard-write"],
-  });
-  context.setDefaultTimeout(15_000);
-  const page = await context.newPage();
-  errors.push(errorsOf(page));
+  const page = await surface.open(device);
   windows.push(page);
-  await page.goto(address(device));
   return page;
 }
 
@@ -51,13 +33,7 @@ async function answerOn(page: Page, route: RegExp): Promise<void> {
 }
 
 beforeAll(async () => {
-  server = await preview({
-    root: UI,
-    configFile: false,
-    preview: { port: 0, host: "127.0.0.1" },
-    logLevel: "error",
-  });
-  browser = await launch();
+  surface = await Surface.start();
   await Promise.all([
     desk.serve("--bridge-port", "0"),
     laptop.serve("--bridge-port", "0", "--no-builtin-engine"),
@@ -65,8 +41,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await browser?.close();
-  await server?.close();
+  await surface?.close();
   await Promise.all([desk.remove(), laptop.remove()]);
 });
 
@@ -204,7 +179,7 @@ test("a lost daemon shows, and the window goes on when it is back", async () => 
   await desk.stop();
   await page.getByTestId("lost").waitFor();
   await desk.serve("--bridge-port", port);
-  await page.goto(address(desk));
+  await page.goto(surface.address(desk));
   await expect
     .poll(() => page.getByTestId("status").getAttribute("data-phase"), { timeout: 30_000 })
     .toBe("online");
@@ -214,7 +189,7 @@ test("a lost daemon shows, and the window goes on when it is back", async () => 
 test("removing a device is told to it", async () => {
   const [first, second] = windows;
   if (!first || !second) throw new Error("both windows are open");
-  await first.goto(`${address(desk)}#/settings/devices`);
+  await first.goto(`${surface.address(desk)}#/settings/devices`);
   const pane = first.getByTestId("pane");
   await pane.getByRole("button", { name: /^Laptop/ }).click();
   await press(first, "Remove…");
@@ -223,4 +198,6 @@ test("removing a device is told to it", async () => {
   await until("the other side to know", async () =>
     (await laptop.cli("status")).phase === "online" ? null : true,
   );
+  // A daemon that was stopped is missed by the browser as well.
+  expect(surface.errors().filter((text) => !/WebSocket/.test(text))).toEqual([]);
 });

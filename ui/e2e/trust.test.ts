@@ -2,40 +2,20 @@
  * A network that people can trust, in Chromium over two real daemons: an invite with its QR code, what is near, roles,
  * decisions, connections, activities, relays, the doctor, and a removal that both sides see.
  */
-import { join } from "node:path";
-import type { Browser, Page } from "playwright-core";
-import { preview, type PreviewServer } from "vite";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Device } from "../../scripts/lib/mesh.mjs";
-import { errorsOf, launch, violations } from "./browser";
+import { violations } from "./browser";
+import { Surface } from "./surface";
 
-const UI = join(import.meta.dirname, "..");
-let server: PreviewServer;
-let browser: Browser;
+let surface: Surface;
 const desk = new Device("Desk");
 const laptop = new Device("Laptop");
 let first: Page;
 let second: Page;
-const errors: string[][] = [];
 
-function address(device: Device, more = ""): string {
-  const bridge = new URL(device.ready.bridge);
-  const base = server.resolvedUrls?.local[0] ?? "";
-  return `${base}?bridge=${bridge.port}&token=${bridge.searchParams.get("token")}${more}`;
-}
-
-async function open(device: Device, more = ""): Promise<Page> {
-  const context = await browser.newContext({
-    viewport: { width: 1280, height: 800 },
-    permissions: ["clipboard-read", "clipboard-write"],
-    reducedMotion: "reduce",
-  });
-  context.setDefaultTimeout(20_000);
-  const page = await context.newPage();
-  errors.push(errorsOf(page));
-  await page.goto(address(device, more));
-  return page;
-}
+const open = (device: Device, more = ""): Promise<Page> =>
+  surface.open(device, more, { reducedMotion: "reduce" });
 
 const press = (page: Page, name: string | RegExp): Promise<void> =>
   page.getByRole("button", { name }).first().click();
@@ -50,13 +30,7 @@ async function page(of: Page, name: string): Promise<void> {
 }
 
 beforeAll(async () => {
-  server = await preview({
-    root: UI,
-    configFile: false,
-    preview: { port: 0, host: "127.0.0.1" },
-    logLevel: "error",
-  });
-  browser = await launch();
+  surface = await Surface.start();
   const quiet = ["--bridge-port", "0", "--no-builtin-engine"];
   await Promise.all([desk.serve(...quiet), laptop.serve(...quiet)]);
   await desk.cli("network", "create", "home", "--closed");
@@ -64,8 +38,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await browser?.close();
-  await server?.close();
+  await surface?.close();
   await Promise.all([desk.remove(), laptop.remove()]);
 });
 
@@ -212,5 +185,5 @@ test("a removal: where it has arrived on one side, a network that is over on the
   await second.getByRole("button", { name: "Forget…" }).waitFor();
   await second.getByRole("button", { name: "Knock again", exact: true }).waitFor();
   expect(await violations(second)).toEqual([]);
-  expect(errors.flat().filter((text) => !/WebSocket/.test(text))).toEqual([]);
+  expect(surface.errors().filter((text) => !/WebSocket/.test(text))).toEqual([]);
 });

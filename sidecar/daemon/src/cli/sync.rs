@@ -8,7 +8,7 @@ use myownmesh_control::types::{
 use super::Context;
 use super::args::{CatalogueArgs, SyncAction};
 use super::output::{Failure, Output, Style, Table, paint, printable};
-use super::units::{now, relative, size};
+use super::units::{binary, now, relative, size};
 
 /// Runs a `sync` command.
 pub(super) async fn run(action: SyncAction, context: &Context) -> Result<(), Failure> {
@@ -47,8 +47,8 @@ fn standing(out: Output, status: &SyncStatus) -> String {
         "Gossip of {} is {switch}\n{} records, {} of {}.",
         status.network,
         status.records,
-        size(status.bytes),
-        size(status.limit_bytes)
+        binary(status.bytes),
+        binary(status.limit_bytes)
     ));
     if status.devices.is_empty() {
         return format!("{head}\n\nNo other device is a member.");
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(
             standing(Output::new(true), &status),
             "Gossip of Home is on: prompts, permissions, capabilities and catalogues keep in step with the other \
-             devices.\n12 records, 3.4 kB of 21.0 MB.\n\nDEVICE  SYNC\n\
+             devices.\n12 records, 3.3 KB of 20 MB.\n\nDEVICE  SYNC\n\
              Lap     3 behind  3 records behind; it gets them when it is connected."
         );
         let off = SyncStatus { auto_gossip: false, devices: Vec::new(), ..status };

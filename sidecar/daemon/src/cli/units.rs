@@ -109,6 +109,19 @@ pub(crate) fn size(bytes: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
+/// A size of what is limited to a power of two, in binary units: `3.3 KB` of `20 MB`.
+pub(crate) fn binary(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["B", "KB", "MB", "GB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1_024.0 && unit + 1 < UNITS.len() {
+        value /= 1_024.0;
+        unit += 1;
+    }
+    let decimals = usize::from(value.fract() != 0.0);
+    format!("{value:.decimals$} {}", UNITS[unit])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,5 +176,13 @@ mod tests {
         assert_eq!(size(2_000_000), "2.0 MB");
         assert_eq!(size(999_950), "1.0 MB");
         assert_eq!(size(u64::MAX), "18446744.1 TB");
+    }
+
+    #[test]
+    fn what_is_limited_to_a_power_of_two_is_told_in_such() {
+        assert_eq!(binary(1_023), "1023 B");
+        assert_eq!(binary(3_400), "3.3 KB");
+        assert_eq!(binary(20 << 20), "20 MB");
+        assert_eq!(binary(u64::MAX), "17179869184 GB");
     }
 }
