@@ -110,11 +110,12 @@ pub(crate) fn size(bytes: u64) -> String {
 }
 
 /// A size of what is limited to a power of two, in binary units: `3.3 KB` of `20 MB`.
+#[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
 pub(crate) fn binary(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["B", "KB", "MB", "GB"];
     let mut value = bytes as f64;
     let mut unit = 0;
-    while value >= 1_024.0 && unit + 1 < UNITS.len() {
+    while value >= 1_023.95 && unit + 1 < UNITS.len() {
         value /= 1_024.0;
         unit += 1;
     }
@@ -182,6 +183,7 @@ mod tests {
     fn what_is_limited_to_a_power_of_two_is_told_in_such() {
         assert_eq!(binary(1_023), "1023 B");
         assert_eq!(binary(3_400), "3.3 KB");
+        assert_eq!(binary((1 << 20) - 1), "1.0 MB");
         assert_eq!(binary(20 << 20), "20 MB");
         assert_eq!(binary(u64::MAX), "17179869184 GB");
     }
