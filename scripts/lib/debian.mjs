@@ -29,6 +29,7 @@ export const TO_TEST = [
   'dbus-x11',
   'dbus',
   'dunst',
+  'xfce4-panel',
   'libglib2.0-bin',
   'xdg-utils',
   'gnome-keyring',

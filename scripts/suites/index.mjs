@@ -66,6 +66,7 @@ async function* window({ env }) {
   const test = (file) => [...screen, 'node', '--test', '--test-reporter=tap', at('scripts', 'e2e', file)];
   yield part('the real window', test('window.test.mjs'), { count: 'node', env });
   yield part('notifications and links on a desktop', test('desktop.test.mjs'), { count: 'node', env });
+  yield part('the icon beside the clock', test('tray.test.mjs'), { count: 'node', env });
 }
 
 /**
