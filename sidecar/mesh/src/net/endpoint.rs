@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iroh::endpoint::{
-    AfterHandshakeOutcome, Builder, Connection, EndpointHooks, IdleTimeout, PortmapperConfig,
-    QuicTransportConfig, Side, VarInt, presets,
+    AfterHandshakeOutcome, Builder, Connection, EndpointHooks, IdleTimeout, PortmapperConfig, QuicTransportConfig,
+    Side, VarInt, presets,
 };
 use iroh::{Endpoint, EndpointAddr, NetReportConfig, RelayMap, RelayMode, RelayUrl, SecretKey, TransportAddr};
 use tokio::sync::watch;
