@@ -37,6 +37,13 @@ async fn end_of(device: &Daemon, answer: String) -> (ErrorCode, String) {
     .await
 }
 
+/// Asks Desk, and reads on.
+async fn waits(device: &Daemon) -> String {
+    let answer = device.control.chat_start(question("Desk", "endless")).await.expect("it can be asked");
+    story::keep_reading(device, &answer).await;
+    answer
+}
+
 /// Waits until whoever waits is told that so many go first.
 async fn told(device: &Daemon, answer: &str, first: u32) {
     let items = device.control.answer_events(answer.to_owned(), 0).await.expect("it can be followed");
@@ -85,8 +92,7 @@ async fn guests_take_turns_and_the_owner_goes_first() {
         offers(guest, &desk, "endless").await;
     }
     let first = read_on(&lap, question("Desk", "endless")).await;
-    let second = pad.control.chat_start(question("Desk", "endless")).await.expect("it can be asked");
-    let third = lap.control.chat_start(question("Desk", "endless")).await.expect("it can be asked");
+    let (second, third) = (waits(&pad).await, waits(&lap).await);
     let shown = lent(&desk, "two that wait", |lending| lending.waiting.len() == 2).await;
     assert_eq!(names(&shown), (vec!["Lap"], vec!["Pad", "Lap"]), "Pad had nothing yet");
     told(&pad, &second, 0).await;
@@ -273,9 +279,9 @@ async fn whoever_gives_up_waiting_used_nothing() {
     one_place(&desk).await;
     offers(&lap, &desk, "endless").await;
     let served = read_on(&lap, question("Desk", "endless")).await;
-    let waits = lap.control.chat_start(question("Desk", "endless")).await.expect("it can be asked");
-    told(&lap, &waits, 0).await;
-    lap.control.answer_stop(waits).await.expect("it can be stopped");
+    let waiting = waits(&lap).await;
+    told(&lap, &waiting, 0).await;
+    lap.control.answer_stop(waiting).await.expect("it can be stopped");
     lent(&desk, "nobody waiting", |lending| lending.waiting.is_empty()).await;
     lap.control.answer_stop(served).await.expect("it can be stopped");
     agreed(&desk, &lap, 1).await;

@@ -142,12 +142,17 @@ pub(crate) async fn first_words(daemon: &Daemon, request: ChatRequest) -> String
 /// The same, and somebody goes on reading: an answer that nobody reads is given up.
 pub(crate) async fn read_on(daemon: &Daemon, request: ChatRequest) -> String {
     let id = first_words(daemon, request).await;
-    let items = daemon.control.answer_events(id.clone(), 0).await.expect("the answer can be followed");
+    keep_reading(daemon, &id).await;
+    id
+}
+
+/// Reads an answer to its end on the side: one that nobody reads is soon given up.
+pub(crate) async fn keep_reading(daemon: &Daemon, id: &str) {
+    let items = daemon.control.answer_events(id.to_owned(), 0).await.expect("the answer can be followed");
     tokio::spawn(follow(items, |item| match item.event {
         AnswerEvent::Done { .. } | AnswerEvent::Error { .. } => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     }));
-    id
 }
 
 /// Two devices; the first has a llama-server of the test's own with a model that never ends.
