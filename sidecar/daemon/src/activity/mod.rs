@@ -1,8 +1,9 @@
 //! What happened in the networks of this device, kept for people to read later: who came and went, who decided what,
 //! what was lent and borrowed, and what was refused. Never what was said.
 //!
-//! [`Activity`] is a handle that never waits, so neither a chat nor a flood of strangers waits for the disk. Each kind has a share of its own of what is kept, so nobody can push the rest out by making noise; the mesh counts
-//! refusals that repeat before they come here.
+//! [`Activity`] is a handle that never waits, so neither a chat nor a flood of strangers waits for the disk. Each kind has a
+//! share of its own of what is kept, so nobody can push the rest out by making noise; the mesh counts refusals that repeat
+//! before they come here.
 //!
 //! `tell` puts events of the mesh into sentences, `rows` holds the SQL.
 

@@ -82,7 +82,7 @@ impl<R: Rows> Later<R> {
     pub(crate) async fn written(&self) {
         let (reply, written) = oneshot::channel();
         if self.inbox.send(Message::Flush(reply)).await.is_ok() {
-            // A writer that ended meanwhile has written everything.
+            // It fails only when the writer ended meanwhile, and then everything is written.
             let _ = written.await;
         }
     }
@@ -158,12 +158,13 @@ impl<R: Rows> Writer<R> {
                 self.write().await;
                 let done = self.store.call(move |connection| R::forget(connection, network)).await;
                 self.rows.changed(&[]);
-                // Who asked may be gone; here and below.
+                // Who asked may be gone.
                 let _ = reply.send(done);
                 true
             }
             Message::Flush(reply) => {
                 self.write().await;
+                // Who asked may be gone.
                 let _ = reply.send(());
                 true
             }

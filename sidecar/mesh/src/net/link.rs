@@ -444,8 +444,8 @@ impl Link {
                     let _ = wire::write(&mut send, &Control::Moved { places }, CONTROL_LIMIT).await;
                 }
                 Some(_) = serving.join_next(), if !serving.is_empty() => {
-                    if !self.revoked.is_cancelled() && !gate.admits(self.network, self.device) {
-                        CloseCode::NotMember.close(&self.connection);
+                    if !self.revoked.is_cancelled() && let Some(code) = gate.expels(self.network, self.device) {
+                        code.close(&self.connection);
                     }
                 }
                 () = self.ended.notified() => {}

@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt as _;
 
+use super::close::CloseCode;
 use super::refusals::{Attempt, Refusals};
 use crate::api::{Asker, LinkLoss};
 use crate::proto::ids::{DeviceId, NetworkId};
@@ -52,9 +53,14 @@ impl Gate {
         Self { roster, router, refusals }
     }
 
-    /// Whether `device` is a member of `network`, and that network the active one, right now.
-    pub(crate) fn admits(&self, network: NetworkId, device: DeviceId) -> bool {
-        self.roster.borrow().member_of(network, device).is_some()
+    /// Why a link of `device` through `network` is to end now; `None`: both are as they were.
+    pub(crate) fn expels(&self, network: NetworkId, device: DeviceId) -> Option<CloseCode> {
+        let roster = self.roster.borrow();
+        if roster.network != Some(network) {
+            // This device has switched; the other one is as much a member there as ever.
+            return Some(CloseCode::Left);
+        }
+        (!roster.members.contains_key(&device)).then_some(CloseCode::NotMember)
     }
 
     /// Tells that a member tried what it may not.
@@ -165,10 +171,14 @@ mod tests {
             gate.clone().answer(network, device, Turns::new(), request)
         };
 
+        assert_eq!(gate.expels(network, device(1)), None);
         assert_eq!(ask(network, device(1)).await.status(), StatusCode::OK);
         assert_eq!(ask(network, device(2)).await.status(), StatusCode::FORBIDDEN);
         assert_eq!(ask(NetworkId::from_bytes([2; 32]), device(1)).await.status(), StatusCode::FORBIDDEN);
         roster.send_replace(Arc::new(Roster { network: Some(network), ..Roster::default() }));
         assert_eq!(ask(network, device(1)).await.status(), StatusCode::FORBIDDEN);
+        assert_eq!(gate.expels(network, device(1)), Some(CloseCode::NotMember), "it was removed");
+        roster.send_replace(Arc::default());
+        assert_eq!(gate.expels(network, device(1)), Some(CloseCode::Left), "this device has switched");
     }
 }
