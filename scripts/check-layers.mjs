@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The dependency direction of docs/ARCHITECTURE.md, checked against what cargo resolves:
-// src-tauri -> control <- daemon -> {mesh, compute}; control, mesh and compute import no crate of the workspace.
+// src-tauri -> control <- daemon -> {mesh, compute} -> http1; control and http1 import no crate of the workspace.
 
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -9,9 +9,10 @@ import { must } from './lib/run.mjs';
 
 const ALLOWED = {
   'myownmesh-control': [],
-  'myownmesh-mesh': [],
-  'myownmesh-compute': [],
-  myownmesh: ['myownmesh-compute', 'myownmesh-control', 'myownmesh-mesh'],
+  'myownmesh-http1': [],
+  'myownmesh-mesh': ['myownmesh-http1'],
+  'myownmesh-compute': ['myownmesh-http1'],
+  myownmesh: ['myownmesh-compute', 'myownmesh-control', 'myownmesh-http1', 'myownmesh-mesh'],
   myownllm: ['myownmesh-control'],
 };
 

@@ -1,12 +1,13 @@
 //! HTTP to engines: the two clients, and questions with bounded answers.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use reqwest::header::{CONTENT_TYPE, LOCATION};
+use futures_util::stream::BoxStream;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
 use serde::de::DeserializeOwned;
 
@@ -14,7 +15,9 @@ use crate::error::quotable;
 use crate::{ComputeError, EngineUrl, Secret};
 
 /// How long connecting may take.
-const CONNECT: Duration = Duration::from_secs(3);
+pub(crate) const CONNECT: Duration = Duration::from_secs(3);
+/// What engines are told of who asks.
+pub(crate) const AGENT: &str = concat!("myownmesh/", env!("CARGO_PKG_VERSION"));
 /// Largest answer to a question of ours, in bytes.
 const MAX_ANSWER: usize = 4 << 20;
 
@@ -64,11 +67,7 @@ impl Clients {
 
 /// What both clients have in common.
 fn base() -> reqwest::ClientBuilder {
-    Client::builder()
-        .redirect(redirect::Policy::none())
-        .connect_timeout(CONNECT)
-        .tcp_nodelay(true)
-        .user_agent(concat!("myownmesh/", env!("CARGO_PKG_VERSION")))
+    Client::builder().redirect(redirect::Policy::none()).connect_timeout(CONNECT).tcp_nodelay(true).user_agent(AGENT)
 }
 
 /// One engine to ask.
@@ -87,7 +86,7 @@ impl Peer {
         let request = with_key(self.client.get(self.url.join(path)), self.key.as_ref());
         let work = async {
             let response = request.send().await.map_err(|error| send_error(&self.url, self.limit, &error))?;
-            let response = check(&self.url, self.key.is_some(), response)?;
+            check(&self.url, self.key.is_some(), response.status(), response.headers())?;
             self.json(path, response).await
         };
         let late = |_| ComputeError::Slow { url: self.url.clone(), after: self.limit };
@@ -103,7 +102,9 @@ impl Peer {
     ) -> Result<Response, ComputeError> {
         let request = self.client.request(method, self.url.join(path)).header(CONTENT_TYPE, "application/json");
         let sent = with_key(request, self.key.as_ref()).body(body.to_string()).send().await;
-        check(&self.url, self.key.is_some(), sent.map_err(|error| send_error(&self.url, self.limit, &error))?)
+        let response = sent.map_err(|error| send_error(&self.url, self.limit, &error))?;
+        check(&self.url, self.key.is_some(), response.status(), response.headers())?;
+        Ok(response)
     }
 
     async fn json<T: DeserializeOwned>(&self, path: &str, response: Response) -> Result<T, ComputeError> {
@@ -139,11 +140,15 @@ pub(crate) fn with_key(request: RequestBuilder, key: Option<&Secret>) -> Request
 }
 
 /// Refuses what is no engine's answer at all: a redirect, a web page, a question for a key.
-pub(crate) fn check(url: &EngineUrl, has_key: bool, response: Response) -> Result<Response, ComputeError> {
+pub(crate) fn check(
+    url: &EngineUrl,
+    has_key: bool,
+    status: StatusCode,
+    headers: &HeaderMap,
+) -> Result<(), ComputeError> {
     let bad = |what: String| Err(ComputeError::BadAnswer { url: url.clone(), what });
-    let status = response.status();
     if status.is_redirection() {
-        let to = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("elsewhere");
+        let to = headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("elsewhere");
         // Without the query, which may hold somebody's token.
         let to = quotable(to.split(['?', '#']).next().unwrap_or_default());
         return bad(format!("it redirects to {to}. Use the address the engine itself listens on"));
@@ -152,39 +157,80 @@ pub(crate) fn check(url: &EngineUrl, has_key: bool, response: Response) -> Resul
         let url = url.clone();
         return Err(if has_key { ComputeError::KeyRefused { url } } else { ComputeError::KeyNeeded { url } });
     }
-    let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if kind.starts_with("text/html") {
         return bad(
             "it sends a web page. Check the port: this may be the engine's page for people and not its API".to_owned()
         );
     }
-    Ok(response)
+    Ok(())
 }
 
 /// Why a request could not be sent.
 pub(crate) fn send_error(url: &EngineUrl, limit: Duration, error: &reqwest::Error) -> ComputeError {
-    if error.is_connect() {
-        return ComputeError::Unreachable { url: url.clone(), cause: cause_of(error) };
-    }
-    if error.is_timeout() {
+    if error.is_timeout() && !error.is_connect() {
         return ComputeError::Slow { url: url.clone(), after: limit };
     }
-    let what = format!("it does not speak HTTP as expected ({}). Check the port", cause_of(error));
-    ComputeError::BadAnswer { url: url.clone(), what }
+    Failure::from(error).into_unsent(url)
 }
 
 /// The connection broke while an answer came.
 pub(crate) fn broke_off(url: &EngineUrl, error: &reqwest::Error) -> ComputeError {
-    ComputeError::BrokeOff { url: url.clone(), cause: cause_of(error) }
+    Failure::from(error).into_broke_off(url)
+}
+
+/// The pieces of an answer as they come.
+pub(crate) type Pieces = BoxStream<'static, Result<Bytes, Failure>>;
+
+/// What went wrong with a connection.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// There was none.
+    pub(crate) connecting: bool,
+    cause: String,
+}
+
+impl Failure {
+    /// It could not be made.
+    pub(crate) fn unconnected(error: &dyn Error) -> Self {
+        Self { connecting: true, cause: innermost(error) }
+    }
+
+    /// It was there, and brought nothing or too little.
+    pub(crate) fn unsent(error: &dyn Error) -> Self {
+        Self { connecting: false, cause: innermost(error) }
+    }
+
+    /// As the end of a request that nothing was heard of.
+    pub(crate) fn into_unsent(self, url: &EngineUrl) -> ComputeError {
+        if self.connecting {
+            return ComputeError::Unreachable { url: url.clone(), cause: self.cause };
+        }
+        let what = format!("it does not speak HTTP as expected ({}). Check the port", self.cause);
+        ComputeError::BadAnswer { url: url.clone(), what }
+    }
+
+    /// As the end of an answer that had begun.
+    pub(crate) fn into_broke_off(self, url: &EngineUrl) -> ComputeError {
+        ComputeError::BrokeOff { url: url.clone(), cause: self.cause }
+    }
+}
+
+impl From<&reqwest::Error> for Failure {
+    fn from(error: &reqwest::Error) -> Self {
+        Self { connecting: error.is_connect(), cause: cause_of(error) }
+    }
 }
 
 /// The innermost cause of an error, which is the part that tells people something, and never an address.
 pub(crate) fn cause_of(error: &reqwest::Error) -> String {
-    let mut cause = error.source();
-    let mut text = None;
-    while let Some(inner) = cause {
-        text = Some(inner.to_string());
-        cause = inner.source();
+    error.source().map_or_else(|| "no cause given".to_owned(), innermost)
+}
+
+fn innermost(error: &dyn Error) -> String {
+    let mut innermost = error;
+    while let Some(inner) = innermost.source() {
+        innermost = inner;
     }
-    quotable(&text.unwrap_or_else(|| "no cause given".to_owned()))
+    quotable(&innermost.to_string())
 }

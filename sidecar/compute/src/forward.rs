@@ -4,20 +4,22 @@
 //! is how engines learn that nobody waits any more.
 
 use std::fmt;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use futures_util::stream::{BoxStream, unfold};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
+use http_body_util::BodyExt as _;
 use tokio::sync::{Notify, oneshot, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::builtin::{ExitWatch, InUse};
-use crate::client::{broke_off, check, send_error, with_key};
+use crate::client::{Failure, Pieces, check, with_key};
+use crate::direct;
 use crate::{ComputeError, EngineId, EngineUrl, Secret};
 
 /// How long an engine may say nothing before it is looked after.
@@ -137,38 +139,55 @@ pub(crate) enum Sent {
 impl Target {
     /// Sends the request and waits for the head of the answer.
     pub(crate) async fn send(self, path: OpenAiPath, body: Bytes) -> Result<Sent, ComputeError> {
-        let request = self.client.post(self.url.join(path.as_str())).header(CONTENT_TYPE, "application/json");
-        let sent = pin!(with_key(request, self.key.as_ref()).body(body).send());
-        let response = match self.awaited(sent).await? {
+        let mut alarm = Alarm::default();
+        let sent = self.awaited(&mut alarm, Box::pin(self.ask(path, body))).await?;
+        let response = match sent {
             Ok(response) => response,
-            Err(error) if self.ended.is_some() => {
-                let gone = error.is_connect();
-                let told = self.explain(&error).await;
+            Err(failure) if self.ended.is_some() => {
+                let gone = failure.connecting;
+                let told = self.explain(failure).await;
                 return if gone { Ok(Sent::ChildGone(told)) } else { Err(told) };
             }
-            Err(error) => return Err(send_error(&self.url, Duration::ZERO, &error)),
+            Err(failure) => return Err(failure.into_unsent(&self.url)),
         };
-        let response = check(&self.url, self.key.is_some(), response)?;
-        let (status, mut headers) = (response.status(), HeaderMap::new());
+        let (head, pieces) = response.into_parts();
+        check(&self.url, self.key.is_some(), head.status, &head.headers)?;
+        let mut headers = HeaderMap::new();
         for name in PASSED {
-            if let Some(value) = response.headers().get(&name) {
+            if let Some(value) = head.headers.get(&name) {
                 headers.insert(name, value.clone());
             }
         }
         let (model, engine) = (self.model.clone(), self.engine.clone());
-        Ok(Sent::Answer(EngineResponse { status, headers, body: self.stream(response), model, engine }))
+        Ok(Sent::Answer(EngineResponse {
+            status: head.status,
+            headers,
+            body: self.stream(alarm, pieces),
+            model,
+            engine,
+        }))
     }
 
-    fn stream(self, response: reqwest::Response) -> EngineBody {
-        let state = (self, response.bytes_stream().boxed());
-        let pieces = unfold(state, |(target, mut pieces)| async move {
-            let piece = match target.awaited(pieces.next()).await {
+    async fn ask(&self, path: OpenAiPath, body: Bytes) -> Result<Response<Pieces>, Failure> {
+        if !self.url.is_https() {
+            return direct::post(&self.url, path.as_str(), self.key.as_ref(), body).await;
+        }
+        let request = self.client.post(self.url.join(path.as_str())).header(CONTENT_TYPE, "application/json");
+        let sent = with_key(request, self.key.as_ref()).body(body).send().await;
+        let (head, body) = Response::from(sent.map_err(|error| Failure::from(&error))?).into_parts();
+        let pieces = body.into_data_stream().map_err(|error| Failure::from(&error));
+        Ok(Response::from_parts(head, pieces.boxed()))
+    }
+
+    fn stream(self, alarm: Alarm, pieces: Pieces) -> EngineBody {
+        let pieces = unfold((self, alarm, pieces), |(target, mut alarm, mut pieces)| async move {
+            let piece = match target.awaited(&mut alarm, pieces.next()).await {
                 Ok(None) => return None,
                 Ok(Some(Ok(bytes))) => Ok(bytes),
-                Ok(Some(Err(error))) => Err(target.explain(&error).await),
+                Ok(Some(Err(failure))) => Err(target.explain(failure).await),
                 Err(error) => Err(error),
             };
-            Some((piece, (target, pieces)))
+            Some((piece, (target, alarm, pieces)))
         });
         pieces.boxed()
     }
@@ -176,13 +195,17 @@ impl Target {
     /// Waits for something of the engine, and looks after one that says nothing for a while. A child of ours that stands
     /// still is ended, and its connections break. Another engine has to answer a question that costs it nothing, unless
     /// something of it is heard elsewhere: one that cannot keeps its connections open and would be waited for without end.
-    async fn awaited<F: Future + Unpin>(&self, mut something: F) -> Result<F::Output, ComputeError> {
+    async fn awaited<F: Future + Unpin>(&self, alarm: &mut Alarm, mut something: F) -> Result<F::Output, ComputeError> {
         loop {
-            if let Ok(output) = timeout(QUIET, &mut something).await {
-                if let Some((_, signs)) = &self.vital {
-                    signs.note();
+            tokio::select! {
+                biased;
+                output = &mut something => {
+                    if let Some((_, signs)) = &self.vital {
+                        signs.note();
+                    }
+                    return Ok(output);
                 }
-                return Ok(output);
+                () = alarm.quiet_since(Instant::now()) => {}
             }
             self.doubt.iter().for_each(|doubt| doubt.notify_one());
             let Some((path, signs)) = &self.vital else { continue };
@@ -203,8 +226,8 @@ impl Target {
     }
 
     /// Why the connection broke: for a child of ours how it ended, else what the connection says.
-    async fn explain(&self, error: &reqwest::Error) -> ComputeError {
-        let Some(mut ended) = self.ended.clone() else { return broke_off(&self.url, error) };
+    async fn explain(&self, failure: Failure) -> ComputeError {
+        let Some(mut ended) = self.ended.clone() else { return failure.into_broke_off(&self.url) };
         let report = match timeout(EXIT_KNOWN, ended.wait_for(Option::is_some)).await {
             Ok(Ok(report)) => report.clone(),
             Ok(Err(_)) | Err(_) => None,
@@ -213,7 +236,31 @@ impl Target {
             Some(report) => {
                 ComputeError::Died { model: self.model.clone(), cause: report.cause.clone(), tail: report.tail.clone() }
             }
-            None => broke_off(&self.url, error),
+            None => failure.into_broke_off(&self.url),
+        }
+    }
+}
+
+/// A clock for silences. It is set anew when it rings and not with every word.
+struct Alarm(Pin<Box<Sleep>>);
+
+impl Default for Alarm {
+    fn default() -> Self {
+        Self(Box::pin(sleep(QUIET)))
+    }
+}
+
+impl Alarm {
+    /// Waits until the silence since `begin` has lasted [`QUIET`].
+    async fn quiet_since(&mut self, begin: Instant) {
+        loop {
+            self.0.as_mut().await;
+            let due = begin + QUIET;
+            let is_due = Instant::now() >= due;
+            self.0.as_mut().reset(if is_due { due + QUIET } else { due });
+            if is_due {
+                return;
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 //! itself as the built-in engine: one child process per loaded model, started by the first request that needs it.
 //!
 //! [`Compute`] is the handle. Behind it one actor (`actor`) owns all state; `external` holds what is known of engines
-//! we did not start, `builtin` runs our own children, `probe` and `client` ask engines questions, `forward` streams
+//! we did not start, `builtin` runs our own children, `probe` and `client` ask engines questions, `forward` and `direct` stream
 //! answers. The crate knows nothing of devices, networks or the people who use them.
 //!
 //! [`Hardware`] tells what this device is made of, a [`Gauge`] how busy it is; [`library`] knows which open models there
@@ -30,6 +30,7 @@ mod builtin;
 mod client;
 mod compute;
 mod config;
+mod direct;
 mod error;
 mod external;
 mod forward;

@@ -12,6 +12,7 @@
 
 mod answer;
 mod log;
+mod pace;
 mod work;
 
 use std::collections::{HashMap, VecDeque};

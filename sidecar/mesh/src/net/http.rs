@@ -4,17 +4,14 @@
 //! send half reads as "pending" so that an early answer is not lost; a stream dropped half-way is reset, not finished,
 //! so that a cut-off answer cannot pass for a whole one; and a requester that goes away drops the handler at once.
 
-use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::Bytes;
 use http::{HeaderValue, Request, Response, Uri, header};
-use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
-use hyper::client::conn::http1 as client;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use iroh::endpoint::{ConnectionError, RecvStream, SendStream, StoppedError, VarInt, WriteError};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -131,71 +128,10 @@ pub(crate) async fn request<G: Send + Unpin + 'static>(
 ) -> Result<Response<Body>, hyper::Error> {
     prepare(&mut request);
     let io = TokioIo::new(BiStream::new(send, recv));
-    let (mut sender, connection) =
-        client::Builder::new().max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD).handshake::<_, Body>(io).await?;
-    let mut driver = Driver(Some((connection, held)));
-    let mut answered = pin!(sender.send_request(request));
-    let response = poll_fn(|cx| {
-        if let Poll::Ready(answered) = answered.as_mut().poll(cx) {
-            return Poll::Ready(answered);
-        }
-        driver.drive(cx);
-        answered.as_mut().poll(cx)
-    });
-    let response = response.await?;
-    Ok(response.map(|body| Body::new(Driven { body, driver })))
-}
-
-/// One stream's connection as hyper sees it, and what is held as long as it lasts.
-struct Driver<G>(Option<(client::Connection<TokioIo<BiStream>, Body>, G)>);
-
-impl<G> Driver<G> {
-    /// Reads and writes what there is to read and write.
-    fn drive(&mut self, cx: &mut Context<'_>) {
-        let Some((connection, _)) = &mut self.0 else { return };
-        if let Poll::Ready(ended) = Pin::new(connection).poll(cx) {
-            // The request, or the body of its answer, tells what is to be told.
-            if let Err(error) = ended {
-                tracing::trace!(%error, "a request ended early");
-            }
-            self.0 = None;
-        }
-    }
-}
-
-/// The body of an answer. It drives its connection itself: a task in between would have to be woken for every piece.
-struct Driven<G> {
-    body: Incoming,
-    driver: Driver<G>,
-}
-
-impl<G: Unpin> HttpBody for Driven<G> {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Self { body, driver } = self.get_mut();
-        match Pin::new(&mut *body).poll_frame(cx) {
-            Poll::Ready(Some(frame)) => return Poll::Ready(Some(frame)),
-            // The connection still has to end, properly and not by being dropped.
-            Poll::Ready(None) => {
-                driver.drive(cx);
-                return Poll::Ready(None);
-            }
-            Poll::Pending => {}
-        }
-        driver.drive(cx);
-        Pin::new(body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        // Only poll_frame ends the connection.
-        false
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+    let mut builder = myownmesh_http1::Builder::new();
+    builder.max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD);
+    let response = myownmesh_http1::request(io, &builder, request, held).await?;
+    Ok(response.map(Body::new))
 }
 
 /// Origin-form target and a host, whatever the caller gave; hop-by-hop headers are the transport's.

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::log::Log;
+use super::pace::Pace;
 use super::work::{Step, Steps};
 use super::{ANSWER, HEARTBEAT, Listed, PATIENCE};
 use crate::api::ApiError;
@@ -151,6 +152,7 @@ pub(super) struct Reading {
     /// What was told before the body was asked.
     ahead: Option<Bytes>,
     loss: LinkLoss,
+    pace: Pace,
     told_at: Instant,
     silence: Pin<Box<Sleep>>,
     complete: bool,
@@ -161,7 +163,16 @@ impl Reading {
     pub(super) fn new(answer: Answer, next: u64, loss: LinkLoss) -> Self {
         let now = Instant::now();
         let silence = Box::pin(sleep_until(now + HEARTBEAT));
-        Self { answer: Some(answer), next, ahead: None, loss, told_at: now, silence, complete: false }
+        Self {
+            answer: Some(answer),
+            next,
+            ahead: None,
+            loss,
+            pace: Pace::new(),
+            told_at: now,
+            silence,
+            complete: false,
+        }
     }
 
     /// Answers the question: with a stream as soon as there is something to tell, or with what it came to.
@@ -203,10 +214,13 @@ impl Reading {
             self.answer = self.answer.take().and_then(|answer| answer.hand_over(visit));
             return self.poll_told(cx);
         }
+        ready!(self.pace.poll_ready(cx));
         if let Poll::Ready(told) = answer.poll_told(&mut self.next, cx) {
             self.told_at = Instant::now();
+            self.pace.send();
             return Poll::Ready(told);
         }
+        self.pace.rest();
         // The clock is set anew only when it rings: nearly always something was told meanwhile.
         while self.silence.as_mut().poll(cx).is_ready() {
             let (now, due) = (Instant::now(), self.told_at + HEARTBEAT);
