@@ -5,8 +5,9 @@
 //! paths alternate inside one run, so the machine's drift hits all alike, and what counts are the differences and ratios
 //! between the paths.
 //!
-//! The engines have a processor of their own, as those of people have a GPU, and client and both daemons share the others; with
-//! `--together` all share all, as on a device that computes on its processor.
+//! While words come the engines have a processor of their own, as those of people have a GPU, and client and both daemons share
+//! the others; until the first word, where one waits for the other, all share all. With `--together` they always do, as on a
+//! device that computes on its processor; with `--apart` never.
 
 #[path = "../parts/cores.rs"]
 mod cores;
@@ -64,22 +65,22 @@ async fn main() -> Result<()> {
     rustls::crypto::ring::default_provider().install_default().ok().context("install the TLS provider")?;
     let machine = machine::describe();
     let flag = |name: &str| std::env::args().any(|argument| argument == name);
-    let cores = if flag("--together") { Cores::together() } else { Cores::apart()? };
-    cores.for_engines()?;
+    let (always_together, always_apart) = (flag("--together"), flag("--apart"));
     let engines = [
         Engine::start(TINY, "../compute/fixtures/endless.gguf", 65_536).await?,
         Engine::start(SMALL, "../../models/demo/myownllm-demo.gguf", 65_536).await?,
         Engine::start(MEDIUM, "../../out/bench/medium.gguf", 16_384).await?,
     ];
-    cores.for_the_rest()?;
     let (desk, mut laptop) = lend(&engines).await?;
     // As many as are asked at once below; by default four of a member's requests run and the others wait.
     desk.command(&["lend", "set", "--concurrent", "32"]).await?;
     for engine in &engines {
         laptop.wait_for_model(engine.model).await?;
     }
-    println!("Machine: {machine}; llama-server with one thread; {}\n", cores.describe());
+    println!("Machine: {machine}; llama-server with one thread\n");
     let daemons = [desk.pid, laptop.pid];
+    let engine_pids = engines.iter().filter_map(|engine| engine.child.id()).collect();
+    let cores = Cores::of(engine_pids, daemons.to_vec())?;
     let named: Vec<String> =
         std::env::args().filter_map(|argument| argument.strip_prefix("--model=").map(str::to_owned)).collect();
     for engine in engines.iter().filter(|engine| named.is_empty() || named.iter().any(|name| name == engine.model)) {
@@ -89,11 +90,18 @@ async fn main() -> Result<()> {
             Target::new("a peer's model", laptop.api()?, &format!("Desk/{}", engine.model), None),
         ];
         println!("## Model `{}`\n", engine.model);
+        if always_apart {
+            cores.apart()?;
+        }
         first_token_table(&targets).await?;
+        if !always_together {
+            cores.apart()?;
+        }
         for streams in [1, 8, 32] {
             let rates = if engine.model == MEDIUM { MEDIUM_RATES } else { RATES };
             rate_table(&targets, streams, daemons, rates).await?;
         }
+        cores.together()?;
     }
     restart_table(&mut laptop, &desk).await?;
     laptop.stop().await?;

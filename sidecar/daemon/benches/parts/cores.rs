@@ -1,68 +1,82 @@
 //! Processors for engines, and others for everything else.
 //!
 //! People's engines compute on a GPU, where nothing else runs. A benchmark whose engine computes on a processor keeps one
-//! free for it, so that what the daemons use is not taken from the engine.
+//! free for it while words come, so that what the daemons use is not taken from the engine. Until the first word, one
+//! waits for the other: there nothing is taken from anybody, and all may have all.
 
 use anyhow::Result;
+#[cfg(target_os = "linux")]
+use rustix::thread::{CpuSet, Pid, sched_getaffinity, sched_setaffinity};
 
 /// Which processors are whose.
 pub(crate) struct Cores {
+    engines: Vec<u32>,
+    others: Vec<u32>,
     #[cfg(target_os = "linux")]
-    split: Option<(rustix::thread::CpuSet, rustix::thread::CpuSet)>,
+    sets: Sets,
+}
+
+#[cfg(target_os = "linux")]
+struct Sets {
+    all: CpuSet,
+    first: CpuSet,
+    rest: CpuSet,
 }
 
 impl Cores {
-    /// Engines get the first processor, everything else the others; one processor alone is shared.
+    /// Looks at what there is, for the processes `engines` and `others`; this one is one of the others.
     #[cfg(target_os = "linux")]
-    pub(crate) fn apart() -> Result<Self> {
-        let mut rest = rustix::thread::sched_getaffinity(None)?;
-        let first = (0..rustix::thread::CpuSet::MAX_CPU).find(|cpu| rest.is_set(*cpu));
-        let mut engines = rustix::thread::CpuSet::new();
-        if let Some(first) = first {
-            engines.set(first);
-            rest.unset(first);
+    pub(crate) fn of(engines: Vec<u32>, mut others: Vec<u32>) -> Result<Self> {
+        others.push(std::process::id());
+        let all = sched_getaffinity(None)?;
+        let (mut first, mut rest) = (CpuSet::new(), all);
+        if let Some(cpu) = (0..CpuSet::MAX_CPU).find(|cpu| all.is_set(*cpu)).filter(|_| all.count() > 1) {
+            first.set(cpu);
+            rest.unset(cpu);
+        } else {
+            first = all;
         }
-        Ok(Self { split: (rest.count() > 0).then_some((engines, rest)) })
+        Ok(Self { engines, others, sets: Sets { all, first, rest } })
     }
 
     /// Other systems pin no process.
     #[cfg(not(target_os = "linux"))]
-    pub(crate) fn apart() -> Result<Self> {
-        Ok(Self::together())
+    pub(crate) fn of(engines: Vec<u32>, others: Vec<u32>) -> Result<Self> {
+        Ok(Self { engines, others })
+    }
+
+    /// Engines get the first processor, everything else the others; one processor alone is shared.
+    pub(crate) fn apart(&self) -> Result<()> {
+        #[cfg(target_os = "linux")]
+        {
+            pin(&self.engines, &self.sets.first)?;
+            pin(&self.others, &self.sets.rest)?;
+        }
+        Ok(())
     }
 
     /// All processors are for all.
-    pub(crate) fn together() -> Self {
-        Self {
-            #[cfg(target_os = "linux")]
-            split: None,
-        }
-    }
-
-    /// What this thread starts from now on are engines.
-    pub(crate) fn for_engines(&self) -> Result<()> {
+    pub(crate) fn together(&self) -> Result<()> {
         #[cfg(target_os = "linux")]
-        if let Some((engines, _)) = &self.split {
-            rustix::thread::sched_setaffinity(None, engines)?;
+        for processes in [&self.engines, &self.others] {
+            pin(processes, &self.sets.all)?;
         }
         Ok(())
     }
+}
 
-    /// What this thread starts from now on, and itself, is everything else.
-    pub(crate) fn for_the_rest(&self) -> Result<()> {
-        #[cfg(target_os = "linux")]
-        if let Some((_, rest)) = &self.split {
-            rustix::thread::sched_setaffinity(None, rest)?;
+/// Pins every thread of these processes, and with them those that they start from now on.
+#[cfg(target_os = "linux")]
+fn pin(processes: &[u32], to: &CpuSet) -> Result<()> {
+    for process in processes {
+        for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
+            let id = thread?.file_name().to_string_lossy().parse()?;
+            match sched_setaffinity(Pid::from_raw(id), to) {
+                // It has ended meanwhile.
+                Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        Ok(())
     }
-
-    /// In words, for the record beside the figures.
-    pub(crate) fn describe(&self) -> &'static str {
-        #[cfg(target_os = "linux")]
-        if self.split.is_some() {
-            return "the engines have a processor of their own, client and daemons share the rest";
-        }
-        "the engines share the processors with client and daemons"
-    }
+    Ok(())
 }

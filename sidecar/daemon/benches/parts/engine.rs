@@ -13,7 +13,7 @@ pub(crate) struct Engine {
     pub(crate) model: &'static str,
     pub(crate) url: String,
     pub(crate) key: String,
-    _child: Child,
+    pub(crate) child: Child,
 }
 
 impl Engine {
@@ -47,12 +47,17 @@ impl Engine {
             .kill_on_drop(true)
             .spawn()
             .context("start llama-server")?;
+        let mut engine = Self { model, url: format!("http://127.0.0.1:{port}/v1"), key, child };
         let health = format!("http://127.0.0.1:{port}/health");
         poll("llama-server is ready", || async {
             reqwest::get(&health).await.is_ok_and(|answer| answer.status().is_success())
         })
         .await?;
-        Ok(Self { model, url: format!("http://127.0.0.1:{port}/v1"), key, _child: child })
+        ensure!(
+            engine.child.try_wait()?.is_none(),
+            "another program answers in place of llama-server, which has ended"
+        );
+        Ok(engine)
     }
 }
 
