@@ -4,12 +4,18 @@
 //! llama-server promises keep-alive after a streamed answer and closes all the same, so a connection that is used again
 //! fails in a quarter of all cases.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
+use reqwest::Url;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tower::ServiceExt as _;
 
 use crate::client::{AGENT, CONNECT, Failure, Pieces};
@@ -22,18 +28,30 @@ pub(crate) async fn post(
     key: Option<&Secret>,
     body: Bytes,
 ) -> Result<Response<Pieces>, Failure> {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(CONNECT));
     let target = url.join(path);
-    let uri: Uri = target.as_str().parse().map_err(|error| Failure::unsent(&error))?;
-    let mut request = Request::post(uri.path()).body(Full::new(body)).map_err(|error| Failure::unsent(&error))?;
+    let mut request = Request::post(target.path()).body(Full::new(body)).map_err(|error| Failure::unsent(&error))?;
     *request.headers_mut() = headers(target.authority(), key).map_err(|error| Failure::unsent(&error))?;
-    let io = connector.oneshot(uri).await.map_err(|error| Failure::unconnected(&error))?;
+    let io = connected(&target).await?;
     let answered = myownmesh_http1::request(io, &myownmesh_http1::Builder::new(), request, ()).await;
     let (head, body) = answered.map_err(|error| Failure::unsent(&error))?.into_parts();
     let pieces = body.into_data_stream().map_err(|error| Failure::unsent(&error));
     Ok(Response::from_parts(head, pieces.boxed()))
+}
+
+/// A number is an address, and there is nothing to look up or to try; of a name all addresses are tried.
+async fn connected(target: &Url) -> Result<TokioIo<TcpStream>, Failure> {
+    let number = target.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
+    if let Some(address) = number.zip(target.port_or_known_default()) {
+        let stream = timeout(CONNECT, TcpStream::connect(address)).await.unwrap_or_else(|late| Err(late.into()));
+        let stream = stream.map_err(|error| Failure::unconnected(&error))?;
+        stream.set_nodelay(true).map_err(|error| Failure::unconnected(&error))?;
+        return Ok(TokioIo::new(stream));
+    }
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(CONNECT));
+    let uri: Uri = target.as_str().parse().map_err(|error| Failure::unsent(&error))?;
+    connector.oneshot(uri).await.map_err(|error| Failure::unconnected(&error))
 }
 
 fn headers(host: &str, key: Option<&Secret>) -> Result<HeaderMap, http::Error> {

@@ -53,6 +53,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Most answers of one device that it had all of, kept only for the case that their last words were lost on the way.
 const HEARD: usize = 256;
+/// How long the beginning of a stream waits for its first word, to go along with it.
+pub(super) const SOON: Duration = Duration::from_millis(5);
 /// Lengths of an id.
 const ID_LENGTH: std::ops::RangeInclusive<usize> = 16..=64;
 

@@ -14,10 +14,12 @@ use http::{HeaderValue, Response, header};
 use myownmesh_compute::{OpenAiPath, Purpose};
 use myownmesh_control::types::Seam;
 use myownmesh_mesh::DeviceId;
+use tokio::time::timeout;
 
 use super::body::Question;
 use super::borrowed::{Borrowed, Piece};
 use super::joint::Joint;
+use super::lent::SOON;
 use super::relay;
 use super::side::Side;
 use super::sofar::{GoingOn, SoFar};
@@ -59,12 +61,12 @@ impl Source {
     }
 
     /// The first piece, where it is worth waiting for before the question is answered with anything: an error that
-    /// another device tells instead of its first word is a refusal.
+    /// another device tells at once instead of its first word is a refusal.
     pub(super) async fn first(&mut self) -> Result<Option<Piece>, ApiError> {
         match self {
             Self::Here(_) => Ok(None),
             Self::Loading(_) => Ok(Some(Piece::Side(Side::Loading { percent: None }))),
-            Self::There(borrowed) => borrowed.next().await.transpose(),
+            Self::There(borrowed) => timeout(SOON, borrowed.next()).await.map_or(Ok(None), |first| first.transpose()),
         }
     }
 }

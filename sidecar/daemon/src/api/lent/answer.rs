@@ -14,12 +14,12 @@ use http::{HeaderValue, Response, header};
 use myownmesh_mesh::LinkLoss;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::log::Log;
 use super::pace::Pace;
 use super::work::{Step, Steps};
-use super::{ANSWER, HEARTBEAT, Listed, PATIENCE};
+use super::{ANSWER, HEARTBEAT, Listed, PATIENCE, SOON};
 use crate::api::ApiError;
 use crate::api::relay::event;
 use crate::api::side::Side;
@@ -47,6 +47,8 @@ pub(super) struct Answer {
 
 /// What a reader is told.
 enum Told {
+    /// There will be a stream.
+    Begins,
     /// Events, or a comment.
     Bytes(Bytes),
     /// An answer that is no stream.
@@ -85,6 +87,8 @@ impl Answer {
     /// Takes what the work tells; gives what is not kept.
     fn take(&mut self, step: Step) -> Option<Told> {
         match step {
+            Step::Begins if !self.begun => return Some(Told::Begins),
+            Step::Begins => {}
             Step::Waits(side) => return Some(Told::Bytes(side.to_bytes())),
             Step::Events(events) => self.log.push(&events),
             Step::Whole(response) if !self.begun => return Some(Told::Whole(response)),
@@ -175,20 +179,25 @@ impl Reading {
         }
     }
 
-    /// Answers the question: with a stream as soon as there is something to tell, or with what it came to.
+    /// Answers the question: with a stream as soon as there is something to tell or the engine has begun one, or with what it
+    /// came to.
     pub(super) async fn begin(mut self, id: &str) -> Result<Response<Body>, ApiError> {
-        match poll_fn(|cx| self.poll_told(cx)).await {
-            Some(Told::Bytes(bytes)) => {
-                self.ahead = Some(bytes);
-                if let Some(answer) = &mut self.answer {
-                    answer.begun = true;
-                }
-                Ok(self.into_response(id))
-            }
-            Some(Told::Whole(response)) => Ok(response),
-            Some(Told::Failed(error)) => Err(error),
-            None => Err(ApiError::broke_off()),
+        let mut told = poll_fn(|cx| self.poll_told(cx)).await;
+        if matches!(told, Some(Told::Begins)) {
+            // The first word comes along if it comes soon. Until a later one, the other side has the beginning to read.
+            told = timeout(SOON, poll_fn(|cx| self.poll_told(cx))).await.unwrap_or(Some(Told::Begins));
         }
+        self.ahead = match told {
+            Some(Told::Begins) => None,
+            Some(Told::Bytes(bytes)) => Some(bytes),
+            Some(Told::Whole(response)) => return Ok(response),
+            Some(Told::Failed(error)) => return Err(error),
+            None => return Err(ApiError::broke_off()),
+        };
+        if let Some(answer) = &mut self.answer {
+            answer.begun = true;
+        }
+        Ok(self.into_response(id))
     }
 
     /// As the body of an answer.
@@ -244,8 +253,8 @@ impl Stream for Reading {
         }
         Poll::Ready(match ready!(self.poll_told(cx)) {
             Some(Told::Bytes(bytes)) => Some(Ok(bytes)),
-            // Both come before the stream begins only.
-            Some(Told::Whole(_) | Told::Failed(_)) | None => {
+            // The others come only before the stream begins.
+            Some(Told::Begins | Told::Whole(_) | Told::Failed(_)) | None => {
                 self.complete = self.answer.is_some();
                 None
             }

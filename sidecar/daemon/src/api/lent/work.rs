@@ -21,6 +21,8 @@ use crate::lending::{Turn, Waiting};
 
 /// What the work tells.
 pub(in crate::api) enum Step {
+    /// The engine answers with a stream. Its words come later.
+    Begins,
     /// It waits; told to who reads, not kept.
     Waits(Side),
     /// Whole events.
@@ -143,7 +145,7 @@ impl Asks {
             Err(error) => (Some(Step::Failed(error)), Stage::Done),
             Ok(response) if is_stream(response.headers()) => {
                 let events = response.into_body().into_data_stream();
-                (None, Stage::Tells(Tells { events, ended: self.ended }))
+                (Some(Step::Begins), Stage::Tells(Tells { events, ended: self.ended }))
             }
             // A refusal of the engine, or one that cannot stream.
             Ok(response) => (Some(Step::Whole(response)), Stage::Done),
