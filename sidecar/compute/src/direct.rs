@@ -67,3 +67,42 @@ fn headers(host: &str, key: Option<&Secret>) -> Result<HeaderMap, http::Error> {
     }
     Ok(headers)
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::routing::post as posted;
+
+    use super::*;
+
+    /// What the address `host` with the port of an engine answers.
+    async fn asked(host: &str) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let told = |headers: HeaderMap, body: String| async move { format!("{:?} {body}", headers[HOST]) };
+        tokio::spawn(async move { axum::serve(listener, Router::new().route("/base/ask", posted(told))).await });
+        let url = EngineUrl::parse(&format!("http://{host}:{port}/base")).expect("an address");
+        let answer = post(&url, "/ask", None, Bytes::from_static(b"{}")).await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        let pieces: Vec<Bytes> = answer.into_body().try_collect().await.expect("all of it");
+        String::from_utf8(pieces.concat()).expect("text").replace(&port.to_string(), "PORT")
+    }
+
+    #[tokio::test]
+    async fn an_engine_is_asked_by_its_number_and_by_its_name() {
+        assert_eq!(asked("127.0.0.1").await, "\"127.0.0.1:PORT\" {}");
+        assert_eq!(asked("localhost").await, "\"localhost:PORT\" {}");
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_told_from_an_answer_that_is_none() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = EngineUrl::parse(&listener.local_addr().expect("an address").to_string()).expect("an address");
+        drop(listener);
+        for url in [url, EngineUrl::parse("http://nobody.invalid").expect("an address")] {
+            let failed = post(&url, "/ask", None, Bytes::new()).await.err().expect("nothing listens");
+            assert!(failed.connecting, "{failed:?}");
+            assert!(failed.into_unsent(&url).to_string().contains(&url.to_string()));
+        }
+    }
+}

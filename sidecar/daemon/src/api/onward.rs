@@ -66,7 +66,7 @@ impl Source {
         match self {
             Self::Here(_) => Ok(None),
             Self::Loading(_) => Ok(Some(Piece::Side(Side::Loading { percent: None }))),
-            Self::There(borrowed) => timeout(SOON, borrowed.next()).await.map_or(Ok(None), |first| first.transpose()),
+            Self::There(borrowed) => timeout(SOON, borrowed.next()).await.map_or(Ok(None), Option::transpose),
         }
     }
 }

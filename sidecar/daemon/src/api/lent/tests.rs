@@ -73,6 +73,43 @@ async fn next(body: &mut BodyDataStream) -> String {
     }
 }
 
+/// What a question whose work tells these steps, each so long after the one before, is answered with, and after what time.
+async fn answered(steps: Vec<(Duration, Step)>) -> (Result<Response<Body>, ApiError>, Duration) {
+    let work = unfold(steps.into_iter(), |mut steps| async move {
+        let (after, step) = steps.next()?;
+        tokio::time::sleep(after).await;
+        Some((step, steps))
+    });
+    let asked = tokio::time::Instant::now();
+    let answer = Lent::default().answer(&asker(1, 1), ID, LinkLoss::default(), || Ok(work.boxed())).await;
+    (answer, asked.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_beginning_does_not_wait_for_a_late_first_word() {
+    let late = Duration::from_millis(300);
+    let (answer, took) = answered(vec![(Duration::ZERO, Step::Begins), (late, event("one"))]).await;
+    assert_eq!(took, SOON);
+    let mut body = answer.expect("a stream").into_body().into_data_stream();
+    assert_eq!(next(&mut body).await, "id: 1\ndata: one\n\n");
+    assert!(body.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_soon_is_a_refusal_and_what_fails_later_is_told_in_the_stream() {
+    let failed = || Step::Failed(ApiError::broke_off());
+    for (after, refused) in [(SOON / 2, true), (SOON * 2, false)] {
+        let (answer, _) = answered(vec![(Duration::ZERO, Step::Begins), (after, failed())]).await;
+        match answer {
+            Err(error) => assert!(refused && error == ApiError::broke_off(), "{error}"),
+            Ok(stream) => {
+                let told = next(&mut stream.into_body().into_data_stream()).await;
+                assert!(!refused && told.contains("broke off"), "{told}");
+            }
+        }
+    }
+}
+
 /// Does something while the connection of a reader goes on, as it does; nothing is told on it but its end.
 async fn beside<T>(body: &mut BodyDataStream, something: impl Future<Output = T>) -> T {
     let mut something = std::pin::pin!(something);
