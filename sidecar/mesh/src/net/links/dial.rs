@@ -36,7 +36,7 @@ use crate::proto::welcome::MESH_ALPN;
 const DIAL_TIMEOUT: Duration = Duration::from_secs(4);
 /// Within an attempt it is dialled anew after this time, while what was dialled before goes on. QUIC repeats its first
 /// packet after 1, 3 and 7 s (RFC 9002, section 6.2.2); a link that comes back should not have to wait for that.
-const DIAL_AGAIN: Duration = Duration::from_millis(600);
+const DIAL_AGAIN: Duration = Duration::from_millis(400);
 /// Waits between attempts, in milliseconds: fast at first, since a device that just started is back at once.
 const BACKOFF_MS: [u64; 9] = [0, 100, 200, 400, 800, 1_600, 4_000, 10_000, 30_000];
 /// As [`BACKOFF_MS`], after a refusal: it may be that the other side has not heard of us yet.
