@@ -148,6 +148,7 @@ pub(crate) fn check(
 ) -> Result<(), ComputeError> {
     let bad = |what: String| Err(ComputeError::BadAnswer { url: url.clone(), what });
     if status.is_redirection() {
+        // Where it leads is only told to a person; what is no text is not.
         let to = headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("elsewhere");
         // Without the query, which may hold somebody's token.
         let to = quotable(to.split(['?', '#']).next().unwrap_or_default());
@@ -157,6 +158,7 @@ pub(crate) fn check(
         let url = url.clone();
         return Err(if has_key { ComputeError::KeyRefused { url } } else { ComputeError::KeyNeeded { url } });
     }
+    // A kind that is no text is no web page's; whether the answer can be read shows where it is read.
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if kind.starts_with("text/html") {
         return bad(

@@ -1,8 +1,6 @@
 //! Questions to engines over plain HTTP. Each has a connection of its own, driven by whoever reads the answer: a word
-//! passes from the engine's connection to the reader without a task in between.
-//!
-//! llama-server promises keep-alive after a streamed answer and closes all the same, so a connection that is used again
-//! fails in a quarter of all cases.
+//! passes from the engine's connection to the reader without a task in between. Why none is used again: see
+//! [`Clients`](crate::client::Clients).
 
 use std::net::IpAddr;
 

@@ -74,7 +74,7 @@ async fn a_stream_in_flight_ends_when_either_side_switches() {
         assert_eq!(dropped, Some("endless"), "no handler goes on working");
     }
     assert!(began.elapsed() < Duration::from_secs(1), "took {:?}", began.elapsed());
-    // Links are told by a watch channel: whoever reads it late finds that office has tried again and knows a little more.
+    // An event, not a picture: a moment later office has knocked again and knows which network is active there instead.
     let reason = tokio::time::timeout(PATIENCE, async {
         loop {
             if let MeshEvent::Device { device_id, state, .. } = told.recv().await.unwrap()
@@ -85,8 +85,7 @@ async fn a_stream_in_flight_ends_when_either_side_switches() {
         }
     });
     let reason = reason.await.expect("told");
-    let truths = ["It left the network for now.", "Another network is active there now."];
-    assert!(truths.iter().any(|truth| reason.contains(truth)), "{reason}");
+    assert!(reason.contains("left the network"), "{reason}");
     laptop.mesh.use_network(at_office).await.unwrap();
     assert_eq!(laptop.text(office.id(), "/who").await.unwrap(), "Laptop Member");
 }
