@@ -417,7 +417,8 @@ impl Actor {
         let device = link.device;
         let fits = self.network == Some(link.network);
         let Some(peer) = self.peers.get_mut(&device).filter(|_| fits) else {
-            return link.close(if fits { CloseCode::NotMember } else { CloseCode::OtherNetwork });
+            // It was welcomed; since then the other device was removed, or this one has switched.
+            return link.close(if fits { CloseCode::NotMember } else { CloseCode::Left });
         };
         let link = Arc::new(link);
         // Connections of an earlier run of the other program lead nowhere.
